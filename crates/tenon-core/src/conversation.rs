@@ -114,6 +114,8 @@ pub struct Header {
     pub created: Timestamp,
     /// Last seq that came by an import; natives start above.
     pub imported_seq: Seq,
+    /// Original time of the last imported entry: older ones cannot be put in the middle.
+    pub imported_ts: Timestamp,
     /// Overlay rows (edits, recalls) in the store; zero spares the read.
     pub overlays: u32,
 }
@@ -269,6 +271,15 @@ pub enum Outcome {
     },
     /// No such conversation for this caller; nothing was decided, no cid consumed.
     Absent,
+    /// A piece of an archive was taken.
+    Imported {
+        /// Entries that are new.
+        added: u32,
+        /// Entries that were there.
+        known: u32,
+        /// Entries older than what stands behind them; not squeezed in.
+        refused: u32,
+    },
     /// Durable, not yet ordered.
     Parked,
     /// Not done; do it again with the same key.

@@ -15,6 +15,7 @@ pub mod command;
 pub mod conversation;
 pub mod event;
 pub mod handover;
+pub mod layout;
 pub mod rejection;
 pub mod user;
 
@@ -25,4 +26,5 @@ pub use conversation::{
     Conversation, Header, Interval, Kind, Member, Mode, ReadState, Role, Sender,
 };
 pub use event::{Event, EventBody, Item, MemberLine, Message, Tip, UserEvent, event_type, flag};
+pub use layout::Layout;
 pub use rejection::Rejection;

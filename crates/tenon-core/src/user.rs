@@ -119,6 +119,8 @@ pub enum QueueItem {
         conv: ConversationId,
         /// Its position there.
         rev: Rev,
+        /// How members hear of events from here on.
+        mode: Mode,
     },
     /// An event of this user alone.
     Inline(Arc<UserEvent>),
