@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use tenon_base::{
-    AppId, Cid, ConversationId, DeviceEpoch, DeviceId, MessageId, OpSeq, OrgId, Seq, Timestamp,
-    UserId,
+    AppId, Cid, Cnt, ConversationId, DeviceEpoch, DeviceId, MessageId, OpSeq, OrgId, Seq,
+    Timestamp, UserId,
 };
 
 use crate::conversation::{Kind, Role};
@@ -83,6 +83,8 @@ pub enum Action {
     ReadMark {
         /// Highest seq read.
         up_to: Seq,
+        /// cnt of that message, looked up in the shared copy by the receiver: the log holds everything a decision needs.
+        cnt: Cnt,
     },
     /// A piece of an archive, oldest first.
     Import {

@@ -12,7 +12,7 @@ use crate::rejection::Rejection;
 
 pub mod decide;
 pub mod import;
-pub mod members;
+pub mod roster;
 pub mod send;
 
 /// Direct or group.
@@ -311,5 +311,36 @@ impl Conversation {
     /// Users that are in now.
     pub fn current(&self) -> impl Iterator<Item = UserId> + '_ {
         self.members.values().filter(|m| m.is_in()).map(|m| m.user)
+    }
+}
+
+impl crate::event::Item {
+    /// The list line of `member`; the last message is filled by whoever reads the store.
+    pub fn of(header: &Header, member: &Member) -> Self {
+        let read_cnt = member.read.cnt.0.max(member.floor_cnt.0);
+        let peer = if header.kind == Kind::Direct {
+            header.peers.into_iter().find(|p| *p != member.user).unwrap_or(member.user)
+        } else {
+            UserId(0)
+        };
+        Self {
+            tip: header.tip(),
+            kind: header.kind,
+            mode: header.mode,
+            title: header.title.clone(),
+            meta_ver: header.meta_ver,
+            owner: header.owner,
+            peer,
+            member_count: header.member_count,
+            roster_ver: header.roster_ver,
+            floor_seq: member.floor_seq,
+            floor_cnt: member.floor_cnt,
+            read: member.read,
+            unread: u32::try_from(header.cnt.0.saturating_sub(read_cnt)).unwrap_or(u32::MAX),
+            role: member.role,
+            join_rev: member.join_rev(),
+            sort_ts: header.last_ts,
+            ..Self::default()
+        }
     }
 }

@@ -13,6 +13,9 @@ use crate::conversation::Mode;
 use crate::event::UserEvent;
 use crate::rejection::Rejection;
 
+pub mod decide;
+pub mod queue;
+
 /// Numbers of one user queue.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UserHeader {

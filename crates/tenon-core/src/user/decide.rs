@@ -1,0 +1,180 @@
+//! Commands to a user's own partition: the op chain, device epochs, list lines.
+
+use std::sync::Arc;
+
+use tenon_base::limits::OUTCOMES_KEPT;
+use tenon_base::{DeviceEpoch, DeviceId, OpSeq};
+
+use super::{DeviceState, ListLine, OpOutcome, QueueItem, Summary, User};
+use crate::command::{SummaryPatch, UserAction, UserCommand};
+use crate::event::UserEvent;
+use crate::handover::UserOutcome;
+use crate::rejection::Rejection;
+
+/// The pure answer to a user command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserDecision {
+    /// Nothing changes.
+    Answer(UserOutcome),
+    /// The change to commit.
+    Commit(Box<UserChange>),
+}
+
+/// What a user command changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserChange {
+    /// The answer.
+    pub outcome: UserOutcome,
+    /// The device row after the change.
+    pub device: Option<DeviceState>,
+    /// The device to forget.
+    pub forgotten: Option<DeviceId>,
+    /// The list line after the change.
+    pub line: Option<ListLine>,
+    /// What the user's own devices hear.
+    pub tell: Option<QueueItem>,
+}
+
+/// Decides a user command.
+pub fn decide(user: &User, command: &UserCommand) -> UserDecision {
+    let device = user.devices.get(&command.author.device);
+    match &command.action {
+        UserAction::RenewDeviceEpoch { presented } => renew(user, command, *presented),
+        UserAction::ForgetDevice { device } => forget(user, *device),
+        UserAction::MadeConversation { .. }
+        | UserAction::SetSummary { .. }
+        | UserAction::Refused(_) => match judge_chain(device, command) {
+            Err(outcome) => UserDecision::Answer(outcome),
+            Ok(device) => settle(user, device.clone(), command),
+        },
+    }
+}
+
+/// A new device epoch lies above the stored and the presented one; cids and ops restart at 1 in it.
+fn renew(user: &User, command: &UserCommand, presented: DeviceEpoch) -> UserDecision {
+    let id = command.author.device;
+    let before = user.devices.get(&id).cloned().unwrap_or_default();
+    let epoch = DeviceEpoch(before.device_epoch.0.max(presented.0)).next();
+    let device = DeviceState {
+        device: id,
+        device_epoch: epoch,
+        last_op: OpSeq(0),
+        outcomes: std::collections::VecDeque::new(),
+        seen: command.time,
+        ..before
+    };
+    UserDecision::Commit(Box::new(UserChange {
+        outcome: UserOutcome::Ok { id: u64::from(epoch.0) },
+        device: Some(device),
+        forgotten: None,
+        line: None,
+        tell: None,
+    }))
+}
+
+fn forget(user: &User, device: DeviceId) -> UserDecision {
+    if !user.devices.contains_key(&device) {
+        return UserDecision::Answer(UserOutcome::Ok { id: 0 });
+    }
+    UserDecision::Commit(Box::new(UserChange {
+        outcome: UserOutcome::Ok { id: 0 },
+        device: None,
+        forgotten: Some(device),
+        line: None,
+        tell: None,
+    }))
+}
+
+fn judge_chain<'a>(
+    device: Option<&'a DeviceState>,
+    command: &UserCommand,
+) -> Result<&'a DeviceState, UserOutcome> {
+    let Some(device) = device else {
+        return Err(UserOutcome::DeviceEpochStale);
+    };
+    if command.author.device_epoch != device.device_epoch {
+        return Err(UserOutcome::DeviceEpochStale);
+    }
+    let expect = device.last_op.next();
+    if command.op_seq > expect {
+        return Err(UserOutcome::Gap { expect });
+    }
+    if command.op_seq < expect {
+        let known = device.outcomes.iter().find(|o| o.op_seq == command.op_seq);
+        return Err(match known {
+            Some(outcome) if outcome.digest == command.digest => UserOutcome::Duplicate(*outcome),
+            _ => UserOutcome::Reused,
+        });
+    }
+    Ok(device)
+}
+
+fn settle(user: &User, mut device: DeviceState, command: &UserCommand) -> UserDecision {
+    let mut change = UserChange {
+        outcome: UserOutcome::Ok { id: 0 },
+        device: None,
+        forgotten: None,
+        line: None,
+        tell: None,
+    };
+    let fate =
+        if command.is_void { Err(Rejection::Cancelled) } else { act(user, command, &mut change) };
+    change.outcome = match fate {
+        Ok(id) => UserOutcome::Ok { id },
+        Err(rejection) => UserOutcome::Rejected(rejection),
+    };
+    device.last_op = command.op_seq;
+    if device.outcomes.len() >= OUTCOMES_KEPT {
+        device.outcomes.pop_front();
+    }
+    device.outcomes.push_back(OpOutcome { op_seq: command.op_seq, digest: command.digest, fate });
+    change.device = Some(device);
+    UserDecision::Commit(Box::new(change))
+}
+
+fn act(user: &User, command: &UserCommand, change: &mut UserChange) -> Result<u64, Rejection> {
+    match &command.action {
+        UserAction::MadeConversation { conv } => Ok(conv.0),
+        UserAction::Refused(rejection) => Err(*rejection),
+        UserAction::SetSummary { conv, patch } => {
+            let line = user.lines.get(conv).filter(|l| l.is_in).ok_or(Rejection::Absent)?;
+            let summary = patch.applied_to(&line.summary, user.header.summary_ver + 1);
+            change.tell = Some(QueueItem::Inline(Arc::new(UserEvent::SummaryChanged {
+                summary: summary.clone(),
+            })));
+            change.line = Some(ListLine { summary, ..line.clone() });
+            Ok(0)
+        }
+        UserAction::RenewDeviceEpoch { .. } | UserAction::ForgetDevice { .. } => Ok(0),
+    }
+}
+
+impl SummaryPatch {
+    fn applied_to(&self, before: &Summary, ver: u64) -> Summary {
+        Summary {
+            conv: before.conv,
+            ver,
+            pinned: self.pinned.unwrap_or(before.pinned),
+            notify: self.notify.unwrap_or(before.notify),
+            hidden: self.hidden.unwrap_or(before.hidden),
+            marked_unread: self.marked_unread.unwrap_or(before.marked_unread),
+            draft: self.draft.clone().unwrap_or_else(|| before.draft.clone()),
+        }
+    }
+}
+
+impl User {
+    /// Folds a change in; the caller puts `tell` into the queue.
+    pub fn commit(&mut self, change: &UserChange) {
+        if let Some(device) = &change.device {
+            self.devices.insert(device.device, device.clone());
+        }
+        if let Some(device) = &change.forgotten {
+            self.devices.remove(device);
+        }
+        if let Some(line) = &change.line {
+            self.header.summary_ver = self.header.summary_ver.max(line.summary.ver);
+            self.lines.insert(line.summary.conv, line.clone());
+        }
+    }
+}
