@@ -4,6 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tenon_base::Retry;
 
+/// Longest name of an object: fits a path on every filesystem and a key of every object store.
+pub const NAME_BYTES_MAX: usize = 256;
+
 /// Why an object call failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BlobError {
@@ -60,4 +63,33 @@ pub trait Blob: Send + Sync {
     /// See [`BlobError`].
     async fn list(&self, prefix: &str, after: &str, limit: usize)
     -> Result<Vec<String>, BlobError>;
+}
+
+/// Checks the name of an object: `[a-z0-9/.-]`, 1 to 256 bytes, no empty part and no part that starts with a dot.
+///
+/// # Errors
+/// [`BlobError::BadName`].
+pub fn check_name(name: &str) -> Result<(), BlobError> {
+    let is_good = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'.' | b'-')
+    };
+    let is_climbing = name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+    if name.len() > NAME_BYTES_MAX || is_climbing || !name.bytes().all(is_good) {
+        return Err(BlobError::BadName);
+    }
+    Ok(())
+}
+
+/// The range of `length` bytes from `offset` inside an object of `size` bytes.
+///
+/// # Errors
+/// [`BlobError::BadRange`] when it does not lie inside.
+pub fn check_range(
+    size: u64,
+    offset: u64,
+    length: u64,
+) -> Result<std::ops::Range<usize>, BlobError> {
+    let end = offset.checked_add(length).filter(|end| *end <= size).ok_or(BlobError::BadRange)?;
+    let start = usize::try_from(offset).map_err(|_| BlobError::BadRange)?;
+    Ok(start..usize::try_from(end).map_err(|_| BlobError::BadRange)?)
 }

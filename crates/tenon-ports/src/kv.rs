@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tenon_base::Retry;
+use tenon_base::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// A named ordered key space. Names are `[a-z0-9-]`, at most 32 bytes, for example `state`, `row-7`, `block-0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,4 +133,84 @@ pub trait Kv: Send + Sync {
 
     /// Bytes on disk, for metrics.
     fn disk_bytes(&self) -> u64;
+}
+
+/// Checks the bounds and the order that S1 and S4 ask of a flush, before anything is written.
+///
+/// # Errors
+/// [`KvError::BadCall`] that says what is wrong.
+pub fn check_flush(runs: &[Run], checkpoint: &Checkpoint) -> Result<(), KvError> {
+    let state = Space::state();
+    if runs.iter().filter(|run| run.space == state).count() > 1 {
+        return Err(KvError::BadCall("more than one run for the state space".to_owned()));
+    }
+    for run in runs {
+        check_space(&run.space)?;
+        for pair in run.rows.windows(2) {
+            if pair[0].0 >= pair[1].0 {
+                return Err(KvError::BadCall(format!("run of {} not ascending", run.space.0)));
+            }
+        }
+        for (key, value) in &run.rows {
+            check_row(key, value.as_ref())?;
+        }
+        if run.space == state
+            && run.rows.binary_search_by(|(key, _)| key.cmp(&checkpoint.key)).is_ok()
+        {
+            return Err(KvError::BadCall("a state row has the key of the checkpoint".to_owned()));
+        }
+    }
+    check_row(&checkpoint.key, Some(&checkpoint.value))
+}
+
+/// Checks the name of a space.
+///
+/// # Errors
+/// [`KvError::BadCall`].
+pub fn check_space(space: &Space) -> Result<(), KvError> {
+    let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if space.0.is_empty() || space.0.len() > 32 || !space.0.bytes().all(is_good) {
+        return Err(KvError::BadCall(format!("bad space name \"{}\"", space.0)));
+    }
+    Ok(())
+}
+
+fn check_row(key: &[u8], value: Option<&Bytes>) -> Result<(), KvError> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(KvError::BadCall(format!("key of {} bytes", key.len())));
+    }
+    match value {
+        Some(value) if value.len() > VALUE_BYTES_MAX => {
+            Err(KvError::BadCall(format!("value of {} bytes", value.len())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Collects the rows of one scan and knows when it holds enough. For adapters.
+#[derive(Debug)]
+pub struct Page {
+    rows: Vec<(Bytes, Bytes)>,
+    rows_max: usize,
+    bytes_left: usize,
+}
+
+impl Page {
+    /// An empty page with the bounds of [`KvSnapshot::scan`].
+    pub const fn new(rows_max: usize, bytes_max: usize) -> Self {
+        Self { rows: Vec::new(), rows_max, bytes_left: bytes_max }
+    }
+    /// True when no further row is wanted.
+    pub const fn is_full(&self) -> bool {
+        self.rows.len() >= self.rows_max || (self.bytes_left == 0 && !self.rows.is_empty())
+    }
+    /// Adds a row.
+    pub fn push(&mut self, key: Bytes, value: Bytes) {
+        self.bytes_left = self.bytes_left.saturating_sub(value.len());
+        self.rows.push((key, value));
+    }
+    /// What was collected.
+    pub fn into_rows(self) -> Vec<(Bytes, Bytes)> {
+        self.rows
+    }
 }

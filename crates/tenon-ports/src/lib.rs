@@ -13,6 +13,7 @@
 pub mod blob;
 pub mod kv;
 pub mod log;
+pub mod memory;
 
 pub use blob::{Blob, BlobError};
 pub use kv::{Checkpoint, Direction, Kv, KvError, KvSnapshot, Run, Space};
