@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tenon_base::Retry;
 
 /// Longest name of an object: fits a path on every filesystem and a key of every object store.
-pub const NAME_BYTES_MAX: usize = 256;
+pub const NAME_BYTES_MAX: usize = 200;
 
 /// Why an object call failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -65,7 +65,7 @@ pub trait Blob: Send + Sync {
     -> Result<Vec<String>, BlobError>;
 }
 
-/// Checks the name of an object: `[a-z0-9/.-]`, 1 to 256 bytes, no empty part and no part that starts with a dot.
+/// Checks the name of an object: `[a-z0-9/.-]`, 1 to 200 bytes, no empty part and no part that starts with a dot.
 ///
 /// # Errors
 /// [`BlobError::BadName`].

@@ -94,6 +94,7 @@ pub trait KvSnapshot: Send + Sync {
     ///
     /// # Errors
     /// See [`KvError`].
+    #[expect(clippy::too_many_arguments, reason = "the bounds of one page belong together")]
     fn scan(
         &self,
         space: &Space,
