@@ -1,26 +1,20 @@
-//! The language between a device and Tenon: schemas, frames, JSON form and error codes.
+//! The spoken language between a device and Tenon: schemas, frames, sessions, the JSON form, error codes.
 //!
 //! # Takes and gives
-//! Bytes from a connection -> frames and messages; messages -> bytes. The same values as JSON for scripts.
+//! Bytes of a link in, typed frames out, and back. [`v1`] has the messages, [`number`] the open registries.
 //!
 //! # Invariants
 //! - A length is checked against its limit before anything is allocated for it.
-//! - Error numbers are never reused; each has a page in `docs/errors`.
-//! - Who forwards a body never re-encodes it.
+//! - A received body is kept as bytes and never re-encoded, so fields unknown here survive.
+//! - Binary and JSON form of one value decode to equal values.
 //!
 //! # Not here
-//! Sockets and time (`tenon-gateway`, `tenon-client`), rules (`tenon-core`).
+//! Sockets, clocks, async (`tenon-gateway`, `tenon-client`); stored formats (`tenon-store`); rules (`tenon-core`).
 
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::disallowed_methods,
-    missing_docs,
-    unreachable_pub,
-    rustdoc::all,
-    reason = "generated from proto/"
-)]
-pub mod v1 {
-    include!(concat!(env!("OUT_DIR"), "/tenon.v1.rs"));
-    include!(concat!(env!("OUT_DIR"), "/tenon.v1.serde.rs"));
-}
+pub mod number;
+pub mod v1;
+
+pub use number::{
+    close_reason, device_item_type, ephemeral_type, event_type, feature, flag, go_away_reason,
+    kind, message_kind, method, network, op_type, rebase_reason, role, setting,
+};
