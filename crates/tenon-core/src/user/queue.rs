@@ -81,11 +81,15 @@ impl User {
         if epoch <= header.queue_epoch {
             return;
         }
+        let kept = u32::try_from(QUEUE_EPOCHS_KEPT).unwrap_or(u32::MAX);
+        let first = header.queue_epoch.0.saturating_add(1).max(epoch.0.saturating_sub(kept - 1));
         if header.tip.0 > 0 && !tenon_base::planted!("queue-epoch-kept") {
-            if header.epochs.len() >= QUEUE_EPOCHS_KEPT {
-                header.epochs.pop_front();
+            for entered in first..=epoch.0 {
+                if header.epochs.len() >= QUEUE_EPOCHS_KEPT {
+                    header.epochs.pop_front();
+                }
+                header.epochs.push_back((QueueEpoch(entered), header.tip));
             }
-            header.epochs.push_back((epoch, header.tip));
         }
         header.queue_epoch = epoch;
     }

@@ -1,0 +1,26 @@
+//! Why a partition stopped.
+
+use tenon_ports::LogError;
+use tenon_store::{FormatError, StoreError};
+
+/// A conversation partition could not go on. It stops; what it acknowledged is in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessorError {
+    /// The log failed.
+    #[error("log")]
+    Log(#[from] LogError),
+    /// The store failed.
+    #[error("store")]
+    Store(#[from] StoreError),
+    /// A record does not decode. It is never skipped.
+    #[error("record at {lsn} of partition {partition}")]
+    Record {
+        /// Which partition.
+        partition: tenon_base::PartitionId,
+        /// Where.
+        lsn: tenon_base::Lsn,
+        /// Why.
+        #[source]
+        source: FormatError,
+    },
+}

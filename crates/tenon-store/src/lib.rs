@@ -1,0 +1,27 @@
+//! Formats of records and tables, the memtable over the log, and typed reads through one atomic view.
+//!
+//! # Takes and gives
+//! Domain values -> bytes for the log and the ordered store; bytes -> domain values.
+//!
+//! # Invariants
+//! - The log is the only write-ahead log: a memtable that is lost is replayed.
+//! - State values and the checkpoint that stands on them are one atomic step of the store, written last (E5).
+//! - A checkpoint waits until every record and fan-out it stands on is durable in the log (E4).
+//! - A reader takes the tip first and the view afterwards; one view shows {active, immutable, engine} at once.
+//!
+//! # Not here
+//! Wire types, sockets, policy; engines (`tenon-embedded`).
+
+pub mod codec;
+pub mod flush;
+pub mod memtable;
+pub mod record;
+pub mod store;
+pub mod table;
+pub mod view;
+
+pub use codec::FormatError;
+pub use flush::Flushed;
+pub use memtable::{Entry, Series, SeriesKey, ShardWriter};
+pub use store::{Store, StoreError, StoreOptions};
+pub use view::{Part, View};
