@@ -11,9 +11,13 @@
 //! # Not here
 //! Sockets, clocks, async (`tenon-gateway`, `tenon-client`); stored formats (`tenon-store`); rules (`tenon-core`).
 
+pub mod error;
+pub mod frame;
 pub mod number;
 pub mod v1;
 
+pub use error::{ErrorClass, ErrorCode};
+pub use frame::{Comp, Frame, FrameError, FrameHeader, FrameLimits, FrameReader, Prio};
 pub use number::{
     close_reason, device_item_type, ephemeral_type, event_type, feature, flag, go_away_reason,
     kind, message_kind, method, network, op_type, rebase_reason, role, setting,

@@ -58,6 +58,11 @@ pub mod kind {
     pub const CANCEL: u8 = 32;
     /// Both: `ErrorInfo` for the frame with this id.
     pub const ERROR: u8 = 33;
+
+    /// True for a kind of protocol version 1.
+    pub const fn is_known(kind: u8) -> bool {
+        matches!(kind, 1..=8 | 10..=15 | 20..=28 | 30..=33)
+    }
 }
 
 /// Methods of `ReadRequest`, each with its answer.
