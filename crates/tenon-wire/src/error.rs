@@ -194,7 +194,7 @@ codes! {
     UnexpectedFrame = 7007, "unexpected_frame", 400;
     /// A fence names a rev above the tip of the same conversation epoch.
     FenceAhead = 7008, "fence_ahead", 400;
-    /// More unacknowledged data is under way than the window allows, or an ack names what was never sent.
+    /// More unacknowledged data is under way than the window allows.
     WindowExceeded = 7009, "window_exceeded", 400;
     /// The device and the server have no protocol version in common.
     ProtoUnsupported = 8001, "proto_unsupported", 426;

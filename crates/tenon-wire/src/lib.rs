@@ -11,14 +11,18 @@
 //! # Not here
 //! Sockets, clocks, async (`tenon-gateway`, `tenon-client`); stored formats (`tenon-store`); rules (`tenon-core`).
 
+pub mod bounds;
 pub mod error;
 pub mod frame;
 pub mod number;
+pub mod session;
 pub mod v1;
 
+pub use bounds::{Bounded, DecodeError};
 pub use error::{ErrorClass, ErrorCode};
 pub use frame::{Comp, Frame, FrameError, FrameHeader, FrameLimits, FrameReader, Prio};
 pub use number::{
     close_reason, device_item_type, ephemeral_type, event_type, feature, flag, go_away_reason,
     kind, message_kind, method, network, op_type, rebase_reason, role, setting,
 };
+pub use session::{ClientEvent, ClientSession, End, ServerEvent, ServerSession, WindowFull};
