@@ -6,6 +6,8 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use prost::Message as _;
+use prost_types::field_descriptor_proto::Type;
+use prost_types::{DescriptorProto, FileDescriptorSet};
 
 const FILES: [&str; 5] = [
     "tenon/v1/common.proto",
@@ -26,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ignore_unknown_fields()
         .ignore_unknown_enum_variants()
         .build(&[".tenon.v1"])?;
+    std::fs::write(out.join("tenon.v1.nested.rs"), nested(&set))?;
     prost_build::Config::new()
         .out_dir(&out)
         .btree_map(["."])
@@ -33,4 +36,35 @@ fn main() -> Result<(), Box<dyn Error>> {
         .disable_comments(["."])
         .compile_fds(set)?;
     Ok(())
+}
+
+/// The messages that stand inside each message, by both JSON names: what the JSON form walks along.
+fn nested(set: &FileDescriptorSet) -> String {
+    let mut code = String::from(
+        "pub(super) fn nested(message: &str) -> &'static [(&'static str, &'static str)] {\n    match message {\n",
+    );
+    for message in set.file.iter().flat_map(|f| &f.message_type) {
+        let fields = nested_fields(message);
+        if !fields.is_empty() {
+            code.push_str(&format!("        {:?} => &[{fields}],\n", message.name()));
+        }
+    }
+    code.push_str("        _ => &[],\n    }\n}\n");
+    code
+}
+
+fn nested_fields(message: &DescriptorProto) -> String {
+    let mut code = String::new();
+    for field in &message.field {
+        let full = field.type_name();
+        let is_map = message.nested_type.iter().any(|n| full.ends_with(&format!(".{}", n.name())));
+        if field.r#type() == Type::Message && !is_map {
+            let kind = full.trim_start_matches(".tenon.v1.");
+            code.push_str(&format!("({:?}, {kind:?}),", field.json_name()));
+            if field.json_name() != field.name() {
+                code.push_str(&format!("({:?}, {kind:?}),", field.name()));
+            }
+        }
+    }
+    code
 }

@@ -14,6 +14,7 @@
 pub mod bounds;
 pub mod error;
 pub mod frame;
+pub mod json;
 pub mod number;
 pub mod session;
 pub mod v1;
