@@ -1,7 +1,8 @@
 //! The spoken language between a device and Tenon: schemas, frames, sessions, the JSON form, error codes.
 //!
 //! # Takes and gives
-//! Bytes of a link in, typed frames out, and back. [`v1`] has the messages, [`number`] the open registries.
+//! Bytes of a link in, typed frames out, and back ([`frame`], [`session`]); the same as text ([`json`]). [`v1`] has
+//! the messages, [`number`] the open registries, [`error`] the codes, [`bounds`] the limits of lists.
 //!
 //! # Invariants
 //! - A length is checked against its limit before anything is allocated for it.
@@ -9,7 +10,8 @@
 //! - Binary and JSON form of one value decode to equal values.
 //!
 //! # Not here
-//! Sockets, clocks, async (`tenon-gateway`, `tenon-client`); stored formats (`tenon-store`); rules (`tenon-core`).
+//! Compression is not yet spoken: a compressed frame ends the link with `bad_compression`, so a server must not
+//! offer `features` bits 0 and 1. Sockets, clocks, async (`tenon-gateway`, `tenon-client`); stored formats (`tenon-store`); rules (`tenon-core`).
 
 pub mod bounds;
 pub mod error;
