@@ -14,9 +14,13 @@
 
 pub mod blob;
 mod blocking;
+pub mod disk;
 pub mod kv;
 pub mod lock;
+pub mod log;
 
 pub use blob::DirectoryBlob;
+pub use disk::{Disk, DiskFile, RealDisk};
 pub use kv::{FjallKv, KvOptions};
 pub use lock::{DataDir, DataDirError};
+pub use log::{EmbeddedLog, LogMode, LogOptions, RecoveryReport};

@@ -11,6 +11,8 @@
 //! Domain words (message, user), formats (`tenon-store`), engines (`tenon-embedded`, `tenon-cluster`).
 
 pub mod blob;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod kv;
 pub mod log;
 pub mod memory;
