@@ -1,10 +1,18 @@
 //! The doors of this machine keep the laws, the log in both modes and on tiny segments.
 
-mod common;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is test code"
+)]
+
+#[path = "common/gate.rs"]
+mod gate;
 
 use std::sync::Arc;
 
-use common::GateDisk;
+use gate::GateDisk;
 use tempfile::TempDir;
 use tenon_base::ByteSize;
 use tenon_embedded::{DirectoryBlob, EmbeddedLog, FjallKv, KvOptions, LogMode, LogOptions};

@@ -1,5 +1,12 @@
 //! The real disk with a gate: writes can be held back, fail, or find no space.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is test code"
+)]
+
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
