@@ -30,6 +30,21 @@ impl Writer {
         buffer.put_u8(version);
         Self(buffer)
     }
+    /// A value of this format version that will take about `capacity` bytes.
+    pub fn sized(version: u8, capacity: usize) -> Self {
+        let mut buffer = BytesMut::with_capacity(capacity);
+        buffer.put_u8(version);
+        Self(buffer)
+    }
+    /// A part of a value, without a version of its own.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(BytesMut::with_capacity(capacity))
+    }
+    /// Bytes as they are; the reader must know how many.
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.put_slice(bytes);
+        self
+    }
     /// A LEB128 number.
     pub fn varint(&mut self, mut n: u64) -> &mut Self {
         while n >= 0x80 {
@@ -64,9 +79,35 @@ impl Writer {
         self.0.put_slice(digest);
         self
     }
+    /// What was written so far.
+    pub fn written(&self) -> &[u8] {
+        &self.0
+    }
     /// The value.
     pub fn finish(self) -> Bytes {
         self.0.freeze()
+    }
+    /// The value and the CRC-32C over `context` and it. The context (the key, the place of a block) is not stored: bytes that
+    /// were written for another place do not verify.
+    pub(crate) fn finish_checked(mut self, context: &[u8]) -> Bytes {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(context), &self.0);
+        self.0.put_u32_le(crc);
+        self.0.freeze()
+    }
+}
+
+/// The value in front of its CRC-32C, which must fit `context`.
+///
+/// # Errors
+/// [`FormatError::Short`] or [`FormatError::Damaged`].
+pub(crate) fn checked(value: &Bytes, context: &[u8]) -> Result<Bytes, FormatError> {
+    let at = value.len().checked_sub(4).ok_or(FormatError::Short)?;
+    let content = value.slice(..at);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(context), &content);
+    if value.get(at..) == Some(&crc.to_le_bytes()[..]) {
+        Ok(content)
+    } else {
+        Err(FormatError::Damaged)
     }
 }
 
@@ -86,6 +127,31 @@ impl Reader {
             return Err(FormatError::Newer(version));
         }
         Ok(reader)
+    }
+    /// Reads a part of a value, which has no version of its own.
+    pub const fn plain(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+    /// Passes over `n` bytes.
+    ///
+    /// # Errors
+    /// [`FormatError::Short`].
+    pub fn skip(&mut self, n: usize) -> Result<(), FormatError> {
+        self.take(n).map(|_| ())
+    }
+    /// The next `n` bytes.
+    ///
+    /// # Errors
+    /// [`FormatError::Short`].
+    pub fn take(&mut self, n: usize) -> Result<Bytes, FormatError> {
+        if n > self.0.len() { Err(FormatError::Short) } else { Ok(self.0.split_to(n)) }
+    }
+    /// Eight bytes, big-endian, as in keys.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn fixed_be(&mut self) -> Result<u64, FormatError> {
+        Ok(u64::from_be_bytes(self.array()?))
     }
     /// See [`Writer::varint`].
     ///
@@ -170,6 +236,10 @@ impl Reader {
         let mut out = [0; N];
         out.copy_from_slice(&taken);
         Ok(out)
+    }
+    /// All that is left.
+    pub fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.0)
     }
     /// True when all is read; newer versions only add behind.
     pub fn is_empty(&self) -> bool {

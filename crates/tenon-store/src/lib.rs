@@ -12,16 +12,31 @@
 //! # Not here
 //! Wire types, sockets, policy; engines (`tenon-embedded`).
 
+mod block;
+mod cache;
+mod checkpoint;
 pub mod codec;
+pub mod figures;
 pub mod flush;
+mod home;
 pub mod memtable;
+mod numbers;
+pub mod pack;
+mod read;
 pub mod record;
+pub mod repack;
+mod row;
+mod space;
 pub mod store;
 pub mod table;
 pub mod view;
 
+pub use cache::Background;
 pub use codec::FormatError;
+pub use figures::Figures;
 pub use flush::Flushed;
 pub use memtable::{Entry, Series, SeriesKey, ShardWriter};
+pub use pack::Shape;
+pub use repack::Repacked;
 pub use store::{Store, StoreError, StoreOptions};
 pub use view::{Part, View};

@@ -1,13 +1,17 @@
 //! The memtable: one shard per partition, written by the partition's loop alone, read by everybody.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tenon_base::{ConversationId, Lsn, Map, OrgId, PartitionId, UserId};
 
+use crate::codec::{FormatError, Reader};
+use crate::home;
 use crate::store::{Cut, Inner};
+
+/// What a value costs in memory besides its bytes: its place in the list and the two counts behind its bytes.
+const ENTRY_BYTES: usize = 96;
 
 /// What a run of numbered values is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,13 +27,25 @@ pub enum Series {
     Queue = 0x13,
 }
 
-/// Names one run: a conversation's messages, a user's queue.
+impl Series {
+    pub(crate) const fn from_number(number: u8) -> Result<Self, FormatError> {
+        match number {
+            0x10 => Ok(Self::Message),
+            0x11 => Ok(Self::Event),
+            0x12 => Ok(Self::Inbox),
+            0x13 => Ok(Self::Queue),
+            other => Err(FormatError::Unknown(other as u64)),
+        }
+    }
+}
+
+/// Names one run: a conversation's messages, a user's queue. Orders as its engine keys do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesKey {
-    /// What it is.
-    pub series: Series,
     /// Whose organisation.
     pub org: OrgId,
+    /// What it is.
+    pub series: Series,
     /// Conversation or user.
     pub a: u64,
     /// Conversation of an inbox, else 0.
@@ -45,19 +61,46 @@ impl SeriesKey {
     pub const fn event(org: OrgId, conv: ConversationId) -> Self {
         Self { series: Series::Event, org, a: conv.0, b: 0 }
     }
+    /// A user's own rows of a conversation.
+    pub const fn inbox(org: OrgId, user: UserId, conv: ConversationId) -> Self {
+        Self { series: Series::Inbox, org, a: user.0, b: conv.0 }
+    }
     /// A user's queue.
     pub const fn queue(org: OrgId, user: UserId) -> Self {
         Self { series: Series::Queue, org, a: user.0, b: 0 }
     }
-    /// Key of one entry in the engine: org | tag | a | b | number, big-endian so that it orders.
-    pub fn row(&self, number: u64) -> Bytes {
-        let mut key = BytesMut::with_capacity(33);
+
+    /// org | tag | a | b of an inbox.
+    pub(crate) fn write_prefix(&self, key: &mut BytesMut) {
         key.put_u64(self.org.0);
         key.put_u8(self.series as u8);
         key.put_u64(self.a);
-        key.put_u64(self.b);
+        if self.series == Series::Inbox {
+            key.put_u64(self.b);
+        }
+    }
+
+    pub(crate) const fn prefix_len(&self) -> usize {
+        if matches!(self.series, Series::Inbox) { 25 } else { 17 }
+    }
+
+    /// Prefix | number, big-endian so that it orders. The upper 48 bits of the number are the bucket (65,536 numbers), at
+    /// which a wide-column engine splits its partitions.
+    pub(crate) fn row(&self, number: u64) -> Bytes {
+        let mut key = BytesMut::with_capacity(33);
+        self.write_prefix(&mut key);
         key.put_u64(number);
         key.freeze()
+    }
+
+    /// The series and number of an engine key made by [`Self::row`].
+    pub(crate) fn decode_row(key: &Bytes) -> Result<(Self, u64), FormatError> {
+        let mut r = Reader::plain(key.clone());
+        let org = OrgId(r.fixed_be()?);
+        let series = Series::from_number(r.byte()?)?;
+        let a = r.fixed_be()?;
+        let b = if series == Series::Inbox { r.fixed_be()? } else { 0 };
+        Ok((Self { org, series, a, b }, r.fixed_be()?))
     }
 }
 
@@ -75,8 +118,31 @@ pub struct Entry {
 /// Values of one partition since one cut.
 #[derive(Debug, Default)]
 pub(crate) struct ShardData {
-    pub(crate) series: Map<SeriesKey, BTreeMap<u64, (Bytes, Bytes)>>,
+    /// Ascending by number: they are given so, and a page is a slice.
+    pub(crate) series: Map<SeriesKey, Vec<Entry>>,
     pub(crate) state: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+impl ShardData {
+    fn append(&mut self, key: SeriesKey, entry: Entry) {
+        let entries = self.series.entry(key).or_default();
+        if entries.last().is_none_or(|last| last.number < entry.number) {
+            entries.push(entry);
+            return;
+        }
+        match entries.binary_search_by_key(&entry.number, |e| e.number) {
+            Ok(at) => entries[at] = entry,
+            Err(at) => entries.insert(at, entry),
+        }
+    }
+
+    /// Entries with `from <= number <= to`.
+    pub(crate) fn entries(&self, key: &SeriesKey, from: u64, to: u64) -> &[Entry] {
+        let entries = self.series.get(key).map_or(&[][..], Vec::as_slice);
+        let start = entries.partition_point(|e| e.number < from);
+        let end = entries.partition_point(|e| e.number <= to);
+        entries.get(start..end).unwrap_or(&[])
+    }
 }
 
 /// A shard. The lock guards the data; writers hold it for one batch, readers for one page.
@@ -105,7 +171,7 @@ impl ShardWriter {
         Self { partition, inner, shard, appends: Vec::new(), puts: Vec::new(), cut_for, rotation }
     }
 
-    /// Adds a value that is written once.
+    /// Adds a value that is written once. Whoever reads bounds himself by a tip that was published with the value or later.
     pub fn append(&mut self, key: &SeriesKey, number: u64, header: Bytes, body: Bytes) {
         self.appends.push((*key, Entry { number, header, body }));
     }
@@ -115,23 +181,41 @@ impl ShardWriter {
         self.puts.push((key, value));
     }
 
-    /// Makes everything added so far visible, under one lock.
+    /// Makes everything added so far visible, under one lock. Not durable: the log is.
     pub fn publish(&mut self) {
         if self.appends.is_empty() && self.puts.is_empty() {
             return;
         }
-        let mut bytes = 0;
+        self.check_homes();
+        let mut memory_bytes = 0;
+        let mut user_bytes = 0;
         let mut data = self.shard.data.write().unwrap_or_else(PoisonError::into_inner);
         for (key, entry) in self.appends.drain(..) {
-            bytes += entry.header.len() + entry.body.len() + 64;
-            data.series.entry(key).or_default().insert(entry.number, (entry.header, entry.body));
+            let bytes = entry.header.len() + entry.body.len();
+            user_bytes += bytes;
+            memory_bytes += bytes + ENTRY_BYTES;
+            data.append(key, entry);
         }
         for (key, value) in self.puts.drain(..) {
-            bytes += key.len() + value.as_ref().map_or(0, Bytes::len) + 64;
+            let bytes = key.len() + value.as_ref().map_or(0, Bytes::len);
+            user_bytes += bytes;
+            memory_bytes += bytes + ENTRY_BYTES;
             data.state.insert(key, value);
         }
         drop(data);
-        self.inner.grow(bytes);
+        self.inner.grow(memory_bytes, user_bytes);
+    }
+
+    /// A value in the wrong memtable would not be found.
+    fn check_homes(&self) {
+        let Some(layout) = self.inner.options.layout else { return };
+        let is_ours = |home: Option<PartitionId>| home.is_none_or(|home| home == self.partition);
+        for (key, _) in &self.appends {
+            tenon_base::always!(is_ours(home::of_series(layout, key)), "wrong partition: {key:?}");
+        }
+        for (key, _) in &self.puts {
+            tenon_base::always!(is_ours(home::of_state(layout, key)), "wrong partition: {key:?}");
+        }
     }
 
     /// True when the memtable rotates and this partition has not cut yet.
@@ -164,34 +248,5 @@ impl ShardWriter {
 impl Drop for ShardWriter {
     fn drop(&mut self) {
         self.inner.writer_gone(self.partition);
-    }
-}
-
-/// Bytes in the active shards.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge(AtomicUsize);
-
-impl Gauge {
-    pub(crate) fn add(&self, bytes: usize) -> usize {
-        self.0.fetch_add(bytes, Ordering::Relaxed) + bytes
-    }
-    pub(crate) fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A count that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-    pub(crate) fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }

@@ -1,15 +1,21 @@
-//! One atomic picture of {active, immutable, engine}.
+//! The one atomic picture readers take: active and ended memtables over an engine snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use tenon_base::PartitionId;
+use tenon_core::Layout;
 use tenon_ports::{Direction, KvSnapshot, Space};
 
-use crate::codec::{FormatError, Reader};
+use crate::checkpoint;
+use crate::home;
 use crate::memtable::{Entry, SeriesKey, Shard};
-use crate::store::StoreError;
+use crate::numbers::Hidden;
+use crate::read::Request;
+use crate::row::decode_state;
+use crate::space::Live;
+use crate::store::{Inner, StoreError};
 
 /// How much of an entry is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,22 +26,38 @@ pub enum Part {
     Whole,
 }
 
-/// Shards per partition, newest first, over an engine snapshot.
+/// Everything a view consists of, replaced as a whole.
 #[derive(Clone)]
 pub(crate) struct Chains {
+    /// Shards per partition, newest first.
     pub(crate) shards: BTreeMap<PartitionId, Vec<Arc<Shard>>>,
     pub(crate) snapshot: Arc<dyn KvSnapshot>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) hidden: Hidden,
+    pub(crate) layout: Option<Layout>,
 }
 
-/// The space of plain rows.
-pub(crate) fn row_space() -> Space {
-    Space::new("row-0")
+impl Chains {
+    fn shards_of(&self, home: Option<PartitionId>) -> impl Iterator<Item = &Arc<Shard>> {
+        let one = home.map(|home| self.shards.get(&home).into_iter().flatten());
+        let all = home.is_none().then(|| self.shards.values().flatten());
+        one.into_iter().flatten().chain(all.into_iter().flatten())
+    }
+
+    pub(crate) fn shards_of_series(&self, key: &SeriesKey) -> impl Iterator<Item = &Arc<Shard>> {
+        self.shards_of(self.layout.and_then(|layout| home::of_series(layout, key)))
+    }
+
+    fn shards_of_state(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Shard>> {
+        self.shards_of(self.layout.and_then(|layout| home::of_state(layout, key)))
+    }
 }
 
 /// An immutable picture. Hold it briefly: it keeps memtables and old files alive.
 #[derive(Clone)]
 pub struct View {
     chains: Arc<Chains>,
+    inner: Arc<Inner>,
 }
 
 impl std::fmt::Debug for View {
@@ -44,23 +66,28 @@ impl std::fmt::Debug for View {
     }
 }
 
-/// Rows read from the engine in one step of a state scan.
-const SCAN_STEP: usize = 512;
+/// Rows read from the engine in one step of a state scan, at least.
+const SCAN_STEP: usize = 64;
+/// At most.
+const SCAN_STEP_MAX: usize = 4096;
 
 impl View {
-    pub(crate) fn new(chains: Arc<Chains>) -> Self {
-        Self { chains }
+    pub(crate) fn new(chains: Arc<Chains>, inner: &Arc<Inner>) -> Self {
+        Self { chains, inner: Arc::clone(inner) }
     }
 
-    fn shards(&self) -> impl Iterator<Item = &Arc<Shard>> {
-        self.chains.shards.values().flatten()
+    pub(crate) const fn chains(&self) -> &Arc<Chains> {
+        &self.chains
     }
 
-    /// Entries with `from <= number <= to`, in `direction`, until `entries_max` entries or `bytes_max` bytes were taken (at
-    /// least one if there is one).
+    /// Entries with `from <= number <= to`, in `direction`, until (entries, bytes) of `limits` were taken (at least one if there
+    /// is one). Bound `to` by a tip that was taken before the view: what lies above may be from a crash.
+    ///
+    /// A page ends early before a range that does not verify; the next call, which starts there, says so. May block on the
+    /// disk for some blocks.
     ///
     /// # Errors
-    /// When the engine fails or a row is damaged.
+    /// [`StoreError::Degraded`] with the range when the first value does not verify; [`StoreError::Kv`] when the engine fails.
     pub fn entries(
         &self,
         key: &SeriesKey,
@@ -70,72 +97,8 @@ impl View {
         limits: (usize, usize),
         part: Part,
     ) -> Result<Vec<Entry>, StoreError> {
-        let (entries_max, bytes_max) = limits;
-        if from > to || entries_max == 0 {
-            return Ok(Vec::new());
-        }
-        let mut found: BTreeMap<u64, (Bytes, Bytes)> = BTreeMap::new();
-        for shard in self.shards() {
-            let data = shard.data.read().unwrap_or_else(PoisonError::into_inner);
-            let Some(entries) = data.series.get(key) else { continue };
-            let range = entries.range(from..=to);
-            let mut take = |(number, value): (&u64, &(Bytes, Bytes))| {
-                found.insert(*number, value.clone());
-            };
-            match direction {
-                Direction::Forward => range.take(entries_max).for_each(&mut take),
-                Direction::Backward => range.rev().take(entries_max).for_each(&mut take),
-            }
-        }
-        self.add_engine_rows(key, (from, to), direction, limits, &mut found)?;
-        let ordered: Box<dyn Iterator<Item = (u64, (Bytes, Bytes))>> = match direction {
-            Direction::Forward => Box::new(found.into_iter()),
-            Direction::Backward => Box::new(found.into_iter().rev()),
-        };
-        let mut out = Vec::new();
-        let mut bytes = 0;
-        for (number, (header, body)) in ordered.take(entries_max) {
-            bytes += header.len() + body.len();
-            let body = if part == Part::Whole { body } else { Bytes::new() };
-            out.push(Entry { number, header, body });
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        Ok(out)
-    }
-
-    fn add_engine_rows(
-        &self,
-        key: &SeriesKey,
-        (from, to): (u64, u64),
-        direction: Direction,
-        (entries_max, bytes_max): (usize, usize),
-        found: &mut BTreeMap<u64, (Bytes, Bytes)>,
-    ) -> Result<(), StoreError> {
-        // The memtables may hold the whole page: numbers are dense and the newest are in memory.
-        let wanted = to.saturating_sub(from).saturating_add(1).min(entries_max as u64);
-        if found.len() as u64 >= wanted && is_dense_page(found, (from, to), direction, entries_max)
-        {
-            return Ok(());
-        }
-        let mut end = key.row(to).to_vec();
-        end.push(0);
-        let rows = self.chains.snapshot.scan(
-            &row_space(),
-            &key.row(from),
-            &end,
-            direction,
-            entries_max,
-            bytes_max,
-        )?;
-        for (row, value) in rows {
-            let mut number = [0; 8];
-            number.copy_from_slice(row.get(25..33).ok_or(FormatError::Damaged)?);
-            let (header, body) = decode_row(value)?;
-            found.entry(u64::from_be_bytes(number)).or_insert((header, body));
-        }
-        Ok(())
+        let (chains, inner) = (Arc::clone(&self.chains), Arc::clone(&self.inner));
+        Request { chains, inner, series: *key, from, to, direction, part }.page(limits.0, limits.1)
     }
 
     /// One entry.
@@ -150,21 +113,42 @@ impl View {
     /// A state value.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// When the engine fails, or the value does not verify.
     pub fn state(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        for shard in self.shards() {
+        for shard in self.chains.shards_of_state(key) {
             let data = shard.data.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(value) = data.state.get(key) {
                 return Ok(value.clone());
             }
         }
-        Ok(self.chains.snapshot.get(&Space::state(), key)?)
+        match self.chains.snapshot.get(&Space::state(), key)? {
+            Some(value) => Ok(Some(self.opened(key, &value)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// State values, in the order of the keys.
+    ///
+    /// # Errors
+    /// See [`Self::state`].
+    pub fn state_many(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        keys.iter().map(|key| self.state(key)).collect()
+    }
+
+    fn opened(&self, key: &[u8], value: &Bytes) -> Result<Bytes, StoreError> {
+        match decode_state(key, value) {
+            Ok((_, value)) => Ok(value),
+            Err(error) => {
+                self.inner.counters.found_damage();
+                Err(error.into())
+            }
+        }
     }
 
     /// State rows with `prefix`, keys above `after`, ascending, at most `limit`.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// See [`Self::state`].
     pub fn state_scan(
         &self,
         prefix: &[u8],
@@ -176,9 +160,9 @@ impl View {
         if after >= prefix {
             from.push(0);
         }
+        let step = limit.clamp(SCAN_STEP, SCAN_STEP_MAX);
         let mut out = Vec::new();
-        loop {
-            let step = SCAN_STEP.max(limit.min(4096));
+        while out.len() < limit {
             let rows = self.chains.snapshot.scan(
                 &Space::state(),
                 &from,
@@ -187,33 +171,33 @@ impl View {
                 step,
                 usize::MAX,
             )?;
-            let is_last = rows.len() < step;
-            let upto = if is_last { None } else { rows.last().map(|(k, _)| k.clone()) };
-            for (key, value) in self.overlaid(rows, &from, &end, upto.as_ref()) {
-                out.push((key, value));
+            let last = if rows.len() < step { None } else { rows.last().map(|(k, _)| k.clone()) };
+            for row in self.overlaid(rows, prefix, (&from, &end), last.as_ref())? {
                 if out.len() == limit {
                     return Ok(out);
                 }
+                out.push(row);
             }
-            let Some(last) = upto else { return Ok(out) };
+            let Some(last) = last else { break };
             from = last.to_vec();
             from.push(0);
         }
+        Ok(out)
     }
 
     /// Engine rows with the memtables' newer values and deletes laid over them, up to and including `upto`.
     fn overlaid(
         &self,
         rows: Vec<(Bytes, Bytes)>,
-        from: &[u8],
-        end: &[u8],
+        prefix: &[u8],
+        (from, end): (&[u8], &[u8]),
         upto: Option<&Bytes>,
-    ) -> BTreeMap<Bytes, Bytes> {
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         let mut merged: BTreeMap<Bytes, Option<Bytes>> = BTreeMap::new();
-        for shard in self.shards() {
+        let bounds = (std::ops::Bound::Included(from), std::ops::Bound::Excluded(end));
+        for shard in self.chains.shards_of_state(prefix) {
             let data = shard.data.read().unwrap_or_else(PoisonError::into_inner);
-            let range = data.state.range(Bytes::copy_from_slice(from)..Bytes::copy_from_slice(end));
-            for (key, value) in range {
+            for (key, value) in data.state.range::<[u8], _>(bounds) {
                 if upto.is_some_and(|upto| key > upto) {
                     break;
                 }
@@ -221,38 +205,13 @@ impl View {
             }
         }
         for (key, value) in rows {
-            merged.entry(key).or_insert(Some(value));
+            if !merged.contains_key(&key) && key != checkpoint::KEY {
+                let value = self.opened(&key, &value)?;
+                merged.insert(key, Some(value));
+            }
         }
-        merged.into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).collect()
+        Ok(merged.into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).collect())
     }
-}
-
-/// True if what the memtables gave is a gapless page from the end the direction starts at.
-fn is_dense_page(
-    found: &BTreeMap<u64, (Bytes, Bytes)>,
-    (from, to): (u64, u64),
-    direction: Direction,
-    entries_max: usize,
-) -> bool {
-    let count = (to - from).saturating_add(1).min(entries_max as u64);
-    match direction {
-        Direction::Forward => (from..from.saturating_add(count)).all(|n| found.contains_key(&n)),
-        Direction::Backward => {
-            (0..count).all(|i| to.checked_sub(i).is_some_and(|n| found.contains_key(&n)))
-        }
-    }
-}
-
-fn decode_row(value: Bytes) -> Result<(Bytes, Bytes), FormatError> {
-    let at = value.len().checked_sub(4).ok_or(FormatError::Short)?;
-    let mut crc = [0; 4];
-    crc.copy_from_slice(value.get(at..).ok_or(FormatError::Short)?);
-    let content = value.slice(..at);
-    if crc32c::crc32c(&content) != u32::from_le_bytes(crc) {
-        return Err(FormatError::Damaged);
-    }
-    let mut reader = Reader::versioned(content, 1)?;
-    Ok((reader.bytes()?, reader.bytes()?))
 }
 
 /// The first key behind all keys with `prefix`.
@@ -264,5 +223,5 @@ pub(crate) fn prefix_end(prefix: &[u8]) -> Vec<u8> {
             return end;
         }
     }
-    vec![0xff; prefix.len() + 1]
+    vec![0xff; prefix.len().max(64)]
 }

@@ -25,6 +25,14 @@ pub fn encode_header(m: &Message) -> Bytes {
     out.finish()
 }
 
+/// The version of a message, read from its header alone.
+///
+/// # Errors
+/// [`FormatError`].
+pub fn ver(header: &Bytes) -> Result<Ver, FormatError> {
+    Ok(Ver(Reader::versioned(header.clone(), 1)?.varint()?))
+}
+
 /// Decodes a message from its header and body.
 ///
 /// # Errors
