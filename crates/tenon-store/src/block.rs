@@ -13,6 +13,8 @@ use crate::codec::{FormatError, Reader, Writer, checked};
 use crate::memtable::{Entry, Series, SeriesKey};
 use crate::table;
 
+mod columns;
+
 const VERSION: u8 = 1;
 /// Compression level: level 3 gains 0-3 % and costs a tenth of the throughput.
 const LEVEL: i32 = 1;
@@ -28,6 +30,11 @@ const CODEC_PLAIN: u8 = 0;
 const CODEC_ZSTD: u8 = 1;
 
 const FLAG_INLINE: u8 = 1;
+
+/// Headers one after another.
+const HEADERS_PLAIN: u8 = 0;
+/// Message headers as columns.
+const HEADERS_MESSAGE_COLUMNS: u8 = 1;
 
 /// Where a block lies: prefix | last number | flush number | `i` or `v`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,21 +140,15 @@ impl Encoder {
             "a block holds consecutive numbers"
         );
         let key = BlockKey { series, last, flush: origin.flush };
-        let headers_bytes: usize = run.iter().map(|e| e.header.len() + 4).sum();
         let bodies_bytes: usize = run.iter().map(|e| e.body.len()).sum();
-        let mut headers = Writer::with_capacity(headers_bytes);
-        for entry in run {
-            headers.varint(entry.header.len() as u64).varint(entry.body.len() as u64);
-        }
         let mut bodies = BytesMut::with_capacity(bodies_bytes);
         let mut sum = RangeSum::default();
         for entry in run {
-            headers.raw(&entry.header);
             bodies.put_slice(&entry.body);
             add_to_sum(&mut sum, series, entry);
         }
         let (codec, sealed) = self.shrink(bodies.freeze());
-        let headers = headers.finish();
+        let headers = join_headers(series, run);
         let headers_raw = headers.len();
         let (headers_codec, headers) = self.shrink(headers);
         let is_inline = sealed.len() < INLINE_BYTES_MAX;
@@ -175,6 +176,27 @@ impl Encoder {
     }
 }
 
+/// Body lengths, then the headers in the shape that the first byte names.
+fn join_headers(series: SeriesKey, run: &[Entry]) -> Bytes {
+    let mut out = Writer::with_capacity(run.iter().map(|e| e.header.len() + 4).sum());
+    let columns = if series.series == Series::Message { columns::encode(run) } else { None };
+    out.byte(if columns.is_some() { HEADERS_MESSAGE_COLUMNS } else { HEADERS_PLAIN });
+    for entry in run {
+        out.varint(entry.body.len() as u64);
+    }
+    if let Some(columns) = columns {
+        out.raw(&columns);
+    } else {
+        for entry in run {
+            out.varint(entry.header.len() as u64);
+        }
+        for entry in run {
+            out.raw(&entry.header);
+        }
+    }
+    out.finish()
+}
+
 fn add_to_sum(sum: &mut RangeSum, series: SeriesKey, entry: &Entry) {
     if series.series == Series::Message
         && let Ok(ver) = table::message::ver(&entry.header)
@@ -188,6 +210,8 @@ fn add_to_sum(sum: &mut RangeSum, series: SeriesKey, entry: &Entry) {
 pub(crate) struct Index {
     pub(crate) key: BlockKey,
     pub(crate) first: u64,
+    /// No record after this one made any value of the run.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for engines that compare versions"))]
     pub(crate) lsn: Lsn,
     key_id: u64,
     ordinal: u64,
@@ -221,10 +245,10 @@ impl Index {
         let sum = RangeSum { count: count32, sum_a: r.fixed()?, sum_b: r.fixed()? };
         let (headers_codec, headers_raw) = (r.byte()?, length(&mut r)?);
         let headers = expand(headers_codec, r.bytes()?, headers_raw)?;
-        let (headers, sizes) = split_headers(headers, count)?;
         if count == 0 || first.checked_add(count as u64 - 1) != Some(key.last) {
             return Err(FormatError::Damaged);
         }
+        let (headers, sizes) = split_headers(headers, first, count)?;
         let inline = (flags & FLAG_INLINE != 0).then(|| r.rest());
         Ok(Self {
             key,
@@ -318,21 +342,35 @@ fn expand(codec: u8, stored: Bytes, raw_len: usize) -> Result<Bytes, FormatError
     if raw.len() == raw_len { Ok(raw) } else { Err(FormatError::Damaged) }
 }
 
-fn split_headers(raw: Bytes, count: usize) -> Result<(Vec<Bytes>, Vec<usize>), FormatError> {
+fn split_headers(
+    raw: Bytes,
+    first: u64,
+    count: usize,
+) -> Result<(Vec<Bytes>, Vec<usize>), FormatError> {
     if count > raw.len() {
         return Err(FormatError::Short);
     }
     let mut r = Reader::plain(raw);
-    let mut lengths = Vec::with_capacity(count);
+    let shape = r.byte()?;
     let mut sizes = Vec::with_capacity(count);
     for _ in 0..count {
-        lengths.push(length(&mut r)?);
         sizes.push(length(&mut r)?);
     }
-    let mut headers = Vec::with_capacity(count);
-    for len in lengths {
-        headers.push(r.take(len)?);
-    }
+    let headers = match shape {
+        HEADERS_MESSAGE_COLUMNS => columns::decode(&mut r, first, count)?,
+        HEADERS_PLAIN => {
+            let mut lengths = Vec::with_capacity(count);
+            for _ in 0..count {
+                lengths.push(length(&mut r)?);
+            }
+            let mut headers = Vec::with_capacity(count);
+            for len in lengths {
+                headers.push(r.take(len)?);
+            }
+            headers
+        }
+        other => return Err(FormatError::Unknown(other.into())),
+    };
     if r.is_empty() { Ok((headers, sizes)) } else { Err(FormatError::Damaged) }
 }
 

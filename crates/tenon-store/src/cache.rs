@@ -68,8 +68,4 @@ impl BlockCache {
     ) -> Result<Arc<Block>, E> {
         self.0.get_or_insert_with(key, decode)
     }
-
-    pub(crate) fn holds(&self, key: &CacheKey) -> bool {
-        self.0.peek(key).is_some()
-    }
 }

@@ -35,7 +35,7 @@ impl Ledger {
         Checkpoint { key: Bytes::from_static(KEY), value: out.finish_checked(KEY) }
     }
 
-    fn decode(value: &Bytes) -> Result<Self, FormatError> {
+    pub(crate) fn decode(value: &Bytes) -> Result<Self, FormatError> {
         let mut r = Reader::versioned(checked(value, KEY)?, VERSION)?;
         let mut applied = BTreeMap::new();
         for _ in 0..r.count()? {

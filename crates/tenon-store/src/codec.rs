@@ -241,6 +241,10 @@ impl Reader {
     pub fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.0)
     }
+    /// Bytes that are left.
+    pub const fn remaining(&self) -> usize {
+        self.0.len()
+    }
     /// True when all is read; newer versions only add behind.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -18,6 +18,9 @@ mod checkpoint;
 pub mod codec;
 pub mod figures;
 pub mod flush;
+#[cfg(test)]
+mod formats;
+pub mod hash;
 mod home;
 pub mod memtable;
 mod numbers;
@@ -29,6 +32,7 @@ mod row;
 mod space;
 pub mod store;
 pub mod table;
+pub mod verify;
 pub mod view;
 
 pub use cache::Background;
@@ -39,4 +43,5 @@ pub use memtable::{Entry, Series, SeriesKey, ShardWriter};
 pub use pack::Shape;
 pub use repack::Repacked;
 pub use store::{Store, StoreError, StoreOptions};
+pub use verify::{Problem, VerifyReport};
 pub use view::{Part, View};

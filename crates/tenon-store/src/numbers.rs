@@ -71,11 +71,8 @@ impl Numbers {
 
     /// What readers pass over.
     pub(crate) fn hidden(&self) -> Hidden {
-        Hidden(Arc::new((self.aborted.clone(), self.open.iter().copied().collect())))
-    }
-
-    pub(crate) fn aborted_count(&self) -> u64 {
-        self.aborted.iter().map(|(first, last)| last - first + 1).sum()
+        let (aborted, open) = (self.aborted.clone(), self.open.iter().copied().collect());
+        Hidden(Arc::new(HiddenNumbers { aborted, open }))
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -120,14 +117,20 @@ impl Numbers {
 
 /// Flush numbers whose values a view passes over: aborted ones, and those still being written.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hidden(Arc<(Vec<(u64, u64)>, Vec<u64>)>);
+pub(crate) struct Hidden(Arc<HiddenNumbers>);
+
+#[derive(Debug, Default)]
+struct HiddenNumbers {
+    aborted: Vec<(u64, u64)>,
+    open: Vec<u64>,
+}
 
 impl Hidden {
     pub(crate) fn hides(&self, number: u64) -> bool {
         if tenon_base::planted!("aborted-flush-read") {
             return false;
         }
-        let (aborted, open) = &*self.0;
+        let HiddenNumbers { aborted, open } = &*self.0;
         let at = aborted.partition_point(|(first, _)| *first <= number);
         let is_aborted =
             at.checked_sub(1).and_then(|i| aborted.get(i)).is_some_and(|(_, last)| number <= *last);

@@ -137,13 +137,15 @@ impl Policy {
     }
 }
 
+type Rows = Vec<(Bytes, Option<Bytes>)>;
+
 /// Collects the rows of a flush or re-pack per space. Feed it series in key order.
 #[derive(Debug)]
 pub(crate) struct Packer {
     encoder: Encoder,
     flush: u64,
     ordinal: u64,
-    spaces: BTreeMap<SpaceKind, (Space, Vec<(Bytes, Option<Bytes>)>)>,
+    spaces: BTreeMap<SpaceKind, (Space, Rows)>,
     rows: SpaceKind,
     pub(crate) shape: Shape,
     held_bytes: usize,

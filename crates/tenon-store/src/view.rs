@@ -88,6 +88,7 @@ impl View {
     ///
     /// # Errors
     /// [`StoreError::Degraded`] with the range when the first value does not verify; [`StoreError::Kv`] when the engine fails.
+    #[expect(clippy::too_many_arguments, reason = "the bounds of one page belong together")]
     pub fn entries(
         &self,
         key: &SeriesKey,

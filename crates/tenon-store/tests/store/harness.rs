@@ -8,10 +8,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tenon_base::{ByteSize, ConversationId, Lsn, OrgId, PartitionId, Random, SeededRandom, UserId};
+use tenon_base::{
+    ByteSize, ConversationId, Lsn, OrgId, PartitionId, Pts, Random, Rev, SeededRandom, Seq, UserId,
+};
+use tenon_core::Layout;
+use tenon_core::user::UserHeader;
 use tenon_ports::memory::{MemoryKv, MemoryLog};
 use tenon_ports::{Append, Direction, Durability, Kv, Log};
-use tenon_store::{Entry, Part, SeriesKey, ShardWriter, Store, StoreError, StoreOptions};
+use tenon_store::{Entry, Part, SeriesKey, ShardWriter, Store, StoreError, StoreOptions, table};
 
 pub(crate) const ORG: OrgId = OrgId(7);
 
@@ -71,7 +75,8 @@ enum Effect {
     Put(Bytes, Option<Bytes>),
 }
 
-const PARTITIONS: [PartitionId; 2] = [PartitionId(0), PartitionId(256)];
+pub(crate) const LAYOUT: Layout = Layout { conversations: 1, users: 1 };
+pub(crate) const PARTITIONS: [PartitionId; 2] = [PartitionId(0), PartitionId(256)];
 const SERIES: usize = 5;
 
 /// (series, its partition, its first number). One crosses the end of a bucket.
@@ -100,6 +105,7 @@ pub(crate) fn options() -> StoreOptions {
         generation_fills: 3,
         cache_bytes: ByteSize::kib(256),
         flushes_kept: 1_000_000,
+        layout: Some(LAYOUT),
         ..StoreOptions::default()
     }
 }
@@ -216,12 +222,44 @@ impl House {
         if let Poll::Ready(done) = early {
             return done;
         }
-        for (writer, applied) in self.writers.iter_mut().zip(self.applied) {
+        let tips = self.tips();
+        for ((writer, applied), tips) in self.writers.iter_mut().zip(self.applied).zip(tips) {
             if writer.rotation_wanted() {
+                writer.put(tips.0, Some(tips.1));
                 writer.cut(applied, &[]);
             }
         }
         block_on(flushing)
+    }
+
+    /// The dirty objects that each partition encodes at its cut.
+    fn tips(&self) -> [(Bytes, Bytes); 2] {
+        let tip = |index| self.model(series(index).0).keys().next_back().copied().unwrap_or(0);
+        let (conv, user) = (ConversationId(1), UserId(3));
+        let header = tenon_core::Header {
+            org: ORG,
+            conv,
+            seq: Seq(tip(0)),
+            rev: Rev(tip(2)),
+            ..Default::default()
+        };
+        let user_header = UserHeader { org: ORG, user, tip: Pts(tip(4)), ..Default::default() };
+        [
+            (table::header::key(ORG, conv), table::header::encode(&header)),
+            (table::user_header::key(ORG, user), table::user_header::encode(&user_header)),
+        ]
+    }
+
+    /// Everything the engine holds verifies, and every number is there. After a flush.
+    pub(crate) fn check_verified(&self) {
+        let report = self.store.view().verify().unwrap();
+        assert!(report.is_clean(), "{report:?}");
+        let promised: usize = [0, 2, 4].into_iter().map(|i| self.model(series(i).0).len()).sum();
+        assert_eq!(report.numbers, promised as u64);
+    }
+
+    pub(crate) fn hashes(&self) -> [u128; 2] {
+        PARTITIONS.map(|p| self.store.view().partition_hash(LAYOUT, p).unwrap())
     }
 
     fn crash(&mut self, is_tail_lost: bool) {
@@ -353,6 +391,8 @@ impl House {
                 let kv = Arc::new(MemoryKv::new());
                 copy(&*snapshot, &self.kv.spaces(), &kv, (&space, &key, &bad));
                 let store = Store::open(kv as _, Arc::clone(&self.log) as _, options()).unwrap();
+                let report = store.view().verify().unwrap();
+                assert!(!report.is_clean(), "verify missed damage of {space:?} {key:?}");
                 let missing: u64 = (0..SERIES)
                     .map(|index| self.read_around_damage(&store, index, direction))
                     .sum();
