@@ -1,0 +1,29 @@
+# Recipes only call cargo: nothing needs `just` to be installed.
+
+default:
+    @just --list
+
+# What CI runs: format, floors, tidy, lints, tests, documentation.
+check:
+    cargo xtask check
+
+fmt:
+    cargo fmt --all
+
+lint:
+    cargo xtask lint
+
+test *args:
+    cargo xtask test {{args}}
+
+floors:
+    cargo xtask floors
+
+tidy:
+    cargo xtask tidy
+
+doc:
+    cargo xtask doc
+
+run *args:
+    cargo run --release -p tenon-server -- serve --data ./data {{args}}

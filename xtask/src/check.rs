@@ -1,0 +1,91 @@
+//! The steps of the gate. Every step runs, also after a failed one, so that one run tells everything.
+#![allow(clippy::print_stdout, reason = "a command line tool")]
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use crate::finding::report;
+use crate::floors;
+
+/// One cargo call: name of the step, arguments, environment.
+struct Step {
+    name: &'static str,
+    args: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+}
+
+const FMT: Step = Step { name: "fmt", args: &["fmt", "--all", "--check"], env: &[] };
+const LINT: Step = Step {
+    name: "lint",
+    args: &[
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ],
+    env: &[],
+};
+const TEST: Step = Step {
+    name: "test",
+    args: &["test", "--locked", "--workspace", "--all-features", "--no-fail-fast"],
+    env: &[],
+};
+const DOC: Step = Step {
+    name: "doc",
+    args: &["doc", "--locked", "--workspace", "--all-features", "--no-deps", "--quiet"],
+    env: &[("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links")],
+};
+
+/// Runs every step of the gate and tells at the end which of them failed.
+pub(crate) fn run(root: &Path) -> ExitCode {
+    let mut failed = Vec::new();
+    let mut note = |name: &'static str, clean: bool| {
+        println!("step {name}: {}", if clean { "ok" } else { "FAILED" });
+        if !clean {
+            failed.push(name);
+        }
+    };
+    note("fmt", cargo(root, &FMT, &[]));
+    note("floors", report(floors::check(root)) == ExitCode::SUCCESS);
+    note("lint", cargo(root, &LINT, &[]));
+    note("test", cargo(root, &TEST, &[]));
+    note("doc", cargo(root, &DOC, &[]));
+    if failed.is_empty() {
+        println!("check ok");
+        return ExitCode::SUCCESS;
+    }
+    println!("check FAILED: {}", failed.join(", "));
+    ExitCode::from(1)
+}
+
+/// Runs one cargo step by its name; `rest` goes to it unchanged.
+pub(crate) fn run_one(root: &Path, name: &str, rest: &[String]) -> ExitCode {
+    let found = [FMT, LINT, TEST, DOC].into_iter().find(|step| step.name == name);
+    match found {
+        Some(step) if cargo(root, &step, rest) => ExitCode::SUCCESS,
+        Some(_) => ExitCode::from(1),
+        None => report(Err(format!("no step {name}"))),
+    }
+}
+
+/// Calls cargo; a cargo that cannot be started counts as failed.
+fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
+    println!("step {}: cargo {} {}", step.name, step.args.join(" "), rest.join(" "));
+    let status = Command::new("cargo")
+        .args(step.args)
+        .args(rest)
+        .envs(step.env.iter().copied())
+        .current_dir(root)
+        .status();
+    match status {
+        Ok(status) => status.success(),
+        Err(error) => {
+            println!("cargo could not be started: {error}");
+            false
+        }
+    }
+}
