@@ -11,11 +11,14 @@
 //! # Not here
 //! No clock, I/O, async, encoding or wire type. Rooms: `tenon-processor` and `tenon-sync`; formats: `tenon-store`.
 
+pub mod admission;
 pub mod command;
 pub mod conversation;
 pub mod event;
 pub mod handover;
+pub mod identity;
 pub mod layout;
+pub mod rate;
 pub mod rejection;
 pub mod user;
 
