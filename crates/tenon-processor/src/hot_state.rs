@@ -81,7 +81,7 @@ impl HotState {
     }
 
     /// Conversations held.
-    pub fn len(&self) -> usize {
+    pub fn conversation_count(&self) -> usize {
         self.conversations.len()
     }
 

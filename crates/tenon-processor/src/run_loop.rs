@@ -331,7 +331,9 @@ impl PartitionLoop {
             self.writer.publish();
             let fan_out = self.gather.written();
             self.writer.cut(self.applied, &fan_out);
-            self.metrics.hot_conversations.set(i64::try_from(self.hot.len()).unwrap_or(i64::MAX));
+            self.metrics
+                .hot_conversations
+                .set(i64::try_from(self.hot.conversation_count()).unwrap_or(i64::MAX));
         }
     }
 }

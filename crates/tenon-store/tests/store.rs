@@ -1,6 +1,13 @@
 //! The store against a map of all values: whatever is rotated, flushed, re-packed, failed or lost in between, a page is the page
 //! of the map.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "all of this is test code"
+)]
+
 #[path = "store/faults.rs"]
 mod faults;
 #[path = "store/harness.rs"]

@@ -261,111 +261,116 @@ fn messages(cases: &mut Cases, set: &FileDescriptorSet) {
     }
 }
 
+/// Commands by type, and the message that is their body.
+const OPS: &[(u64, &str)] = &[
+    (1, "Edit"),
+    (2, "Recall"),
+    (3, "Delete"),
+    (4, "ClearHistory"),
+    (5, "React"),
+    (6, "PinMessage"),
+    (7, "CardUpdate"),
+    (8, "CardAction"),
+    (9, "ConfirmNotice"),
+    (10, "VoicePlayed"),
+    (16, "SetConversation"),
+    (17, "AddMembers"),
+    (18, "RemoveMembers"),
+    (20, "SetRole"),
+    (21, "SetNickname"),
+    (22, "MuteMember"),
+    (23, "TransferOwner"),
+    (24, "DecideJoin"),
+    (64, "SetSummary"),
+    (65, "PutSetting"),
+    (66, "PutFolder"),
+    (67, "PutStar"),
+    (68, "PutSticker"),
+    (69, "SetProfile"),
+    (70, "SetStatus"),
+    (71, "AskContact"),
+    (72, "AnswerContact"),
+    (73, "RemoveContact"),
+    (74, "SetRemark"),
+    (75, "BlockUser"),
+    (76, "CreateConversation"),
+    (77, "OpenDirect"),
+    (78, "JoinConversation"),
+    (79, "ScheduleSend"),
+    (80, "PutPushToken"),
+    (81, "RemoveDevice"),
+    (82, "Report"),
+];
+
+/// Events of a queue or conversation by type, and their body.
+const EVENTS: &[(u64, &str)] = &[
+    (1, "Content"),
+    (3, "Recalled"),
+    (4, "CardUpdated"),
+    (5, "ReactionsChanged"),
+    (6, "PinsChanged"),
+    (10, "MembersChanged"),
+    (11, "ConversationChanged"),
+    (12, "ModeChanged"),
+    (14, "Moved"),
+    (15, "ResetTo"),
+    (48, "PrivateChanged"),
+    (50, "OverlayChanged"),
+    (64, "ReadMarked"),
+    (65, "SummaryChanged"),
+    (66, "Receipt"),
+    (67, "MentionPointer"),
+    (68, "ConversationAdded"),
+    (69, "ConversationRemoved"),
+    (70, "SendFailed"),
+    (71, "OpOutcome"),
+    (72, "CollectionChanged"),
+    (73, "EntityHint"),
+    (112, "AppEvent"),
+];
+
+/// Requests by method, and their body.
+const REQUESTS: &[(u64, &str)] = &[
+    (1, "GetConvDiff"),
+    (2, "GetConvList"),
+    (3, "GetConvItems"),
+    (4, "GetHistory"),
+    (5, "GetMessages"),
+    (6, "SeqAtTime"),
+    (7, "GetInbox"),
+    (8, "GetDigest"),
+    (10, "LookupSend"),
+    (11, "GetRoster"),
+    (12, "SearchRoster"),
+    (13, "GetEntities"),
+    (14, "GetCollection"),
+    (15, "GetReceipts"),
+    (16, "GetReaders"),
+    (17, "GetReactions"),
+    (18, "GetMentions"),
+    (19, "Search"),
+    (20, "GetPresence"),
+    (21, "GetConvDiffs"),
+    (22, "ResolveNames"),
+];
+
 /// Bodies of commands, events and requests, opened as content.
-#[expect(clippy::too_many_lines, reason = "three tables and a loop for each")]
 fn bodies(cases: &mut Cases, set: &FileDescriptorSet) {
-    let ops = [
-        (1, "Edit"),
-        (2, "Recall"),
-        (3, "Delete"),
-        (4, "ClearHistory"),
-        (5, "React"),
-        (6, "PinMessage"),
-        (7, "CardUpdate"),
-        (8, "CardAction"),
-        (9, "ConfirmNotice"),
-        (10, "VoicePlayed"),
-        (16, "SetConversation"),
-        (17, "AddMembers"),
-        (18, "RemoveMembers"),
-        (20, "SetRole"),
-        (21, "SetNickname"),
-        (22, "MuteMember"),
-        (23, "TransferOwner"),
-        (24, "DecideJoin"),
-        (64, "SetSummary"),
-        (65, "PutSetting"),
-        (66, "PutFolder"),
-        (67, "PutStar"),
-        (68, "PutSticker"),
-        (69, "SetProfile"),
-        (70, "SetStatus"),
-        (71, "AskContact"),
-        (72, "AnswerContact"),
-        (73, "RemoveContact"),
-        (74, "SetRemark"),
-        (75, "BlockUser"),
-        (76, "CreateConversation"),
-        (77, "OpenDirect"),
-        (78, "JoinConversation"),
-        (79, "ScheduleSend"),
-        (80, "PutPushToken"),
-        (81, "RemoveDevice"),
-        (82, "Report"),
-    ];
-    let events = [
-        (1, "Content"),
-        (3, "Recalled"),
-        (4, "CardUpdated"),
-        (5, "ReactionsChanged"),
-        (6, "PinsChanged"),
-        (10, "MembersChanged"),
-        (11, "ConversationChanged"),
-        (12, "ModeChanged"),
-        (14, "Moved"),
-        (15, "ResetTo"),
-        (48, "PrivateChanged"),
-        (50, "OverlayChanged"),
-        (64, "ReadMarked"),
-        (65, "SummaryChanged"),
-        (66, "Receipt"),
-        (67, "MentionPointer"),
-        (68, "ConversationAdded"),
-        (69, "ConversationRemoved"),
-        (70, "SendFailed"),
-        (71, "OpOutcome"),
-        (72, "CollectionChanged"),
-        (73, "EntityHint"),
-        (112, "AppEvent"),
-    ];
-    let requests = [
-        (1, "GetConvDiff"),
-        (2, "GetConvList"),
-        (3, "GetConvItems"),
-        (4, "GetHistory"),
-        (5, "GetMessages"),
-        (6, "SeqAtTime"),
-        (7, "GetInbox"),
-        (8, "GetDigest"),
-        (10, "LookupSend"),
-        (11, "GetRoster"),
-        (12, "SearchRoster"),
-        (13, "GetEntities"),
-        (14, "GetCollection"),
-        (15, "GetReceipts"),
-        (16, "GetReaders"),
-        (17, "GetReactions"),
-        (18, "GetMentions"),
-        (19, "Search"),
-        (20, "GetPresence"),
-        (21, "GetConvDiffs"),
-        (22, "ResolveNames"),
-    ];
     let holder = |type_tag: u32, number: u64, body_tag: u32, body: &str| {
         let mut out = Vec::new();
         put(&mut out, type_tag, WireType::Varint, &varint(number));
         put(&mut out, body_tag, WireType::LengthDelimited, &largest(set, body));
         out
     };
-    for (number, body) in ops {
+    for &(number, body) in OPS {
         cases.message(&format!("op {body}"), &frame(kind::OP, 1, &holder(4, number, 5, body)));
     }
-    for (number, body) in events {
+    for &(number, body) in EVENTS {
         let mut batch = Vec::new();
         put(&mut batch, 5, WireType::LengthDelimited, &holder(2, number, 15, body));
         cases.message(&format!("event {body}"), &frame(kind::EVENT_BATCH, 0, &batch));
     }
-    for (number, body) in requests {
+    for &(number, body) in REQUESTS {
         cases.message(
             &format!("request {body}"),
             &frame(kind::REQUEST, 1, &holder(1, number, 2, body)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,6 +19,20 @@ use tenon_ports::{Append, Direction, Durability, Kv, Log};
 use tenon_store::{Entry, Part, SeriesKey, ShardWriter, Store, StoreError, StoreOptions, table};
 
 pub(crate) const ORG: OrgId = OrgId(7);
+
+/// The number that a reader in this direction meets next; the bound moves past it.
+fn step(direction: Direction, low: &mut u64, high: &mut u64) -> u64 {
+    match direction {
+        Direction::Forward => {
+            *low += 1;
+            *low - 1
+        }
+        Direction::Backward => {
+            *high -= 1;
+            *high + 1
+        }
+    }
+}
 
 /// Runs a future of this crate, which waits for nothing but other futures polled here.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
@@ -154,7 +169,7 @@ impl House {
                 let tip = model.keys().next_back().copied().unwrap_or(first);
                 let at = |share: u8| first + (tip - first) * u64::from(share) / 255;
                 let (from, to) = (at(from.min(to)), at(from.max(to)));
-                self.check_page(key, from, to, is_forward, entries, bytes);
+                self.check_page(key, from..=to, is_forward, (entries, bytes));
             }
         }
     }
@@ -174,15 +189,14 @@ impl House {
 
     pub(crate) fn append(&mut self, index: usize, count: u64, bytes: usize) {
         let (key, partition, first) = series(index);
-        let mut number = self.model(key).keys().next_back().map_or(first, |n| n + 1);
-        for _ in 0..count {
+        let next = self.model(key).keys().next_back().map_or(first, |n| n + 1);
+        for number in next..next + count {
             let mut body = vec![0; bytes + (self.random.next_u64() % 7) as usize];
             self.random.fill(&mut body);
             let mut header = vec![1, (number % 127) as u8];
             header.extend_from_slice(&number.to_le_bytes());
             let entry = Entry { number, header: header.into(), body: body.into() };
             self.record(partition, Effect::Append(key, entry));
-            number += 1;
         }
         self.writers[partition].publish();
     }
@@ -294,12 +308,11 @@ impl House {
     fn check_page(
         &self,
         key: SeriesKey,
-        from: u64,
-        to: u64,
+        range: RangeInclusive<u64>,
         is_forward: bool,
-        entries: usize,
-        bytes: usize,
+        (entries, bytes): (usize, usize),
     ) {
+        let (from, to) = range.into_inner();
         let model = self.model(key);
         let direction = if is_forward { Direction::Forward } else { Direction::Backward };
         for part in [Part::Whole, Part::Headers] {
@@ -335,8 +348,8 @@ impl House {
             let (key, _, first) = series(index);
             let model = self.model(key);
             let Some(tip) = model.keys().next_back() else { continue };
-            self.check_page(key, first, *tip, true, usize::MAX, usize::MAX);
-            self.check_page(key, first, *tip, false, usize::MAX, usize::MAX);
+            self.check_page(key, first..=*tip, true, (usize::MAX, usize::MAX));
+            self.check_page(key, first..=*tip, false, (usize::MAX, usize::MAX));
             for number in (first..=*tip).step_by(3) {
                 let found = self.store.view().entry(&key, number).unwrap();
                 assert_eq!(found.as_ref(), model.get(&number));
@@ -416,12 +429,7 @@ impl House {
                 Ok(page) => {
                     for entry in &page {
                         assert_eq!(model.get(&entry.number), Some(entry));
-                        let expected = if direction == Direction::Forward { low } else { high };
-                        assert_eq!(entry.number, expected);
-                        match direction {
-                            Direction::Forward => low += 1,
-                            Direction::Backward => high -= 1,
-                        }
+                        assert_eq!(entry.number, step(direction, &mut low, &mut high));
                     }
                     assert!(!page.is_empty(), "{key:?} {low}..={high} lost silently");
                 }

@@ -49,23 +49,24 @@ fn no_reader_sees_a_number_twice_or_misses_one() {
         for direction in [Direction::Forward, Direction::Backward] {
             scope.spawn(move || {
                 while !is_done.load(Ordering::Acquire) {
-                    let to = tip.load(Ordering::Acquire);
-                    let from = to.saturating_sub(400).max(1);
-                    let limits = (usize::MAX, usize::MAX);
-                    let page = store
-                        .view()
-                        .entries(&key, from, to, direction, limits, Part::Whole)
-                        .unwrap();
-                    let mut numbers: Vec<u64> = page.iter().map(|e| e.number).collect();
-                    if direction == Direction::Backward {
-                        numbers.reverse();
-                    }
-                    assert_eq!(numbers, (from..=to).collect::<Vec<_>>());
+                    read_below_the_tip(store, &key, tip.load(Ordering::Acquire), direction);
                 }
             });
         }
     });
     assert!(store.figures().repacks > 0);
+}
+
+/// The last few hundred numbers up to a tip that was seen before the view was taken.
+fn read_below_the_tip(store: &Store, key: &SeriesKey, tip: u64, direction: Direction) {
+    let from = tip.saturating_sub(400).max(1);
+    let limits = (usize::MAX, usize::MAX);
+    let page = store.view().entries(key, from, tip, direction, limits, Part::Whole).unwrap();
+    let mut numbers: Vec<u64> = page.iter().map(|e| e.number).collect();
+    if direction == Direction::Backward {
+        numbers.reverse();
+    }
+    assert_eq!(numbers, (from..=tip).collect::<Vec<_>>());
 }
 
 /// The writer cuts on its own thread, so waiting takes as long as it takes.
