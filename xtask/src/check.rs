@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::finding::report;
-use crate::floors;
+use crate::{floors, tidy};
 
 /// One cargo call: name of the step, arguments, environment.
 struct Step {
@@ -51,6 +51,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
     };
     note("fmt", cargo(root, &FMT, &[]));
     note("floors", report(floors::check(root)) == ExitCode::SUCCESS);
+    note("tidy", report(tidy::check(root)) == ExitCode::SUCCESS);
     note("lint", cargo(root, &LINT, &[]));
     note("test", cargo(root, &TEST, &[]));
     note("doc", cargo(root, &DOC, &[]));

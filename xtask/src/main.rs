@@ -13,6 +13,7 @@
 mod check;
 mod finding;
 mod floors;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         "check" => check::run(&root),
         "fmt" | "lint" | "test" | "doc" => check::run_one(&root, &command, &rest),
         "floors" => report(floors::check(&root)),
+        "tidy" => report(tidy::check(&root)),
         _ => report(Err(HELP.to_owned())),
     }
 }

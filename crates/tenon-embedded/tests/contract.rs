@@ -7,7 +7,7 @@
     reason = "all of this is test code"
 )]
 
-#[path = "common/gate.rs"]
+#[path = "disk/gate.rs"]
 mod gate;
 
 use std::sync::Arc;
