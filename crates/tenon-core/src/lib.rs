@@ -4,7 +4,7 @@
 //! State that was loaded and a command that was admitted -> a decision; a decision -> the changed state.
 //!
 //! # Invariants
-//! - The same commands in the same order give the same state, on any node, in any year (`tests/replay.rs`).
+//! - The same commands in the same order give the same state, on any node, in any year (`tests/rules/replay.rs`).
 //! - seq, rev and cnt of a conversation and pts of a user queue are dense: they are given here, by one writer.
 //! - A rejection consumes its cid; a throttle never does.
 //!

@@ -26,6 +26,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         findings.extend(file_length(path, text));
         findings.extend(module_name(path));
         findings.extend(front_page(path, text));
+        findings.extend(named_tests(tree, path, text));
         match syn::parse_file(text) {
             Ok(file) => findings.extend(functions(path, text, &file)),
             Err(error) => {
@@ -70,6 +71,25 @@ fn front_page(path: &Path, text: &str) -> Vec<Finding> {
         if !docs.iter().any(|line| line.trim() == *heading) {
             let what = format!("the front page lacks `{heading}`");
             findings.push(finding(path, 1, "front-page", what));
+        }
+    }
+    findings
+}
+
+/// A test file that a module's docs name as a guard (`tests/x.rs`) exists in that crate.
+fn named_tests(tree: &Tree, path: &Path, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(home) = path.ancestors().find(|folder| folder.ends_with("src")) else {
+        return findings;
+    };
+    let home = home.parent().unwrap_or(Path::new(""));
+    for (index, line) in text.lines().enumerate() {
+        let Some(docs) = line.trim_start().strip_prefix("//!") else { continue };
+        for name in docs.split('`').skip(1).step_by(2) {
+            if name.starts_with("tests/") && !tree.has(&home.join(name)) {
+                let what = format!("there is no `{name}` in this crate");
+                findings.push(finding(path, index + 1, "named-test", what));
+            }
         }
     }
     findings
@@ -210,6 +230,14 @@ mod tests {
         assert_eq!(rules(root, &PAGE.replace("# Not here", "# Elsewhere")), ["front-page"]);
         assert_eq!(rules(root, &PAGE.replace("A thing.", "")), ["front-page"]);
         assert!(rules("crates/a/src/b.rs", "").is_empty(), "only roots have one");
+    }
+
+    #[test]
+    fn a_test_that_docs_name_must_exist() {
+        let text = "//! Holds (`tests/x.rs`).\n";
+        assert_eq!(rules("crates/a/src/b.rs", text), ["named-test"]);
+        let files = [("crates/a/src/b.rs", text), ("crates/a/tests/x.rs", "")];
+        assert!(check(&Tree::of(&files)).is_empty());
     }
 
     #[test]
