@@ -202,8 +202,8 @@ pub trait Users: Send + Sync {
         reply: Reply<UserAnswer>,
     ) -> Handover;
 
-    /// Ends all connections of a user, or of one device, and refuses its next attach.
-    fn revoke(&self, org: OrgId, user: UserId, device: Option<DeviceId>);
+    /// Ends all connections of a user, or of one device. On `Full` the caller tries again: a revocation must not be lost.
+    fn revoke(&self, org: OrgId, user: UserId, device: Option<DeviceId>) -> Handover;
 }
 
 /// Names one live connection of a device.

@@ -27,7 +27,7 @@ pub struct Append {
     pub payload: Bytes,
 }
 
-/// Record kinds; the log itself writes the last two.
+/// Record kinds; the log itself writes markers and lost ranges.
 pub mod kind {
     /// Admitted commands.
     pub const COMMANDS: u8 = 1;
@@ -39,6 +39,8 @@ pub mod kind {
     pub const MARKER: u8 = 5;
     /// An operator accepted a loss here.
     pub const LOST_RANGE: u8 = 6;
+    /// Commands to the identity partition.
+    pub const IDENTITY: u8 = 7;
 }
 
 /// One record as read.

@@ -12,6 +12,7 @@ use crate::memtable::{Entry, SeriesKey};
 use crate::table;
 use crate::{checkpoint, record, row};
 
+mod identity;
 mod values;
 
 use values::Values;
@@ -37,6 +38,14 @@ macro_rules! state_table {
 fn join(header: &Bytes, body: &Bytes) -> Bytes {
     let mut out = crate::codec::Writer::with_capacity(64);
     out.bytes(header).bytes(body);
+    out.finish()
+}
+
+fn join_all(parts: impl Iterator<Item = Bytes>) -> Bytes {
+    let mut out = crate::codec::Writer::with_capacity(256);
+    for part in parts {
+        out.bytes(&part);
+    }
     out.finish()
 }
 
@@ -72,6 +81,37 @@ const FORMATS: &[Format] = &[
         name: "import_key",
         sample: |v| table::import_key::encode(Seq(v.small()), tenon_base::Rev(v.small())),
         reencode: |b| table::import_key::decode(&b).map(|(s, r)| table::import_key::encode(s, r)),
+    },
+    Format {
+        name: "identity-command",
+        sample: |v| {
+            let commands = v.identity_commands();
+            join_all(commands.iter().map(table::identity::encode_command))
+        },
+        reencode: |b| {
+            let mut r = crate::codec::Reader::plain(b);
+            let mut again = Vec::new();
+            while !r.is_empty() {
+                let command = table::identity::decode_command(r.bytes()?)?;
+                again.push(table::identity::encode_command(&command));
+            }
+            Ok(join_all(again.into_iter()))
+        },
+    },
+    Format {
+        name: "identity-user",
+        sample: |v| table::identity::rows::encode_user(&v.user_record()),
+        reencode: |b| {
+            table::identity::rows::decode_user(b).map(|x| table::identity::rows::encode_user(&x))
+        },
+    },
+    Format {
+        name: "identity-device",
+        sample: |v| table::identity::rows::encode_device(&v.device_record()),
+        reencode: |b| {
+            let device = table::identity::rows::decode_device(b)?;
+            Ok(table::identity::rows::encode_device(&device))
+        },
     },
     Format {
         name: "message",

@@ -23,6 +23,9 @@ pub(crate) fn of_state(layout: Layout, key: &[u8]) -> Option<PartitionId> {
             Some(layout.conversation(ConversationId(id)))
         }
         tag::USER_HEADER | tag::DEVICE | tag::LINE => Some(layout.user(UserId(id))),
+        tag::ORG | tag::USER | tag::USER_DEVICE | tag::APP | tag::GROUP => {
+            Some(PartitionId::IDENTITY)
+        }
         _ => None,
     }
 }

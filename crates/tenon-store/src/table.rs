@@ -7,6 +7,7 @@ pub mod device;
 pub mod event;
 pub mod fan_out_source;
 pub mod header;
+pub mod identity;
 pub mod import_key;
 pub mod line;
 pub mod member;
@@ -25,6 +26,11 @@ pub(crate) mod tag {
     pub(crate) const DEVICE: u8 = 0x31;
     pub(crate) const LINE: u8 = 0x32;
     pub(crate) const FAN_OUT_SOURCE: u8 = 0x40;
+    pub(crate) const ORG: u8 = 0x50;
+    pub(crate) const USER: u8 = 0x51;
+    pub(crate) const USER_DEVICE: u8 = 0x52;
+    pub(crate) const APP: u8 = 0x53;
+    pub(crate) const GROUP: u8 = 0x54;
 }
 
 pub(crate) fn key(org: OrgId, tag: u8, ids: &[u64]) -> Bytes {

@@ -193,7 +193,7 @@ impl Users for SyncHandle {
         self.hand(user, Inbound::Ask { org, user, question, reply })
     }
 
-    fn revoke(&self, org: OrgId, user: UserId, device: Option<DeviceId>) {
-        self.hand_lossy(user, Inbound::Revoke { org, user, device });
+    fn revoke(&self, org: OrgId, user: UserId, device: Option<DeviceId>) -> Handover {
+        self.hand(user, Inbound::Revoke { org, user, device })
     }
 }

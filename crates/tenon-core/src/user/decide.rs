@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenon_base::limits::OUTCOMES_KEPT;
-use tenon_base::{DeviceEpoch, DeviceId, OpSeq};
+use tenon_base::{DeviceEpoch, DeviceId};
 
 use super::{DeviceState, ListLine, OpOutcome, QueueItem, Summary, User};
 use crate::command::{SummaryPatch, UserAction, UserCommand};
@@ -50,18 +50,17 @@ pub fn decide(user: &User, command: &UserCommand) -> UserDecision {
     }
 }
 
-/// A new device epoch lies above the stored and the presented one; cids and ops restart at 1 in it.
+/// A new device epoch lies above the stored and the presented one; cids and ops restart at 1 in it. The connection counter
+/// and the acked position restart too: the device may have lost its store, and with it both.
 fn renew(user: &User, command: &UserCommand, presented: DeviceEpoch) -> UserDecision {
     let id = command.author.device;
-    let before = user.devices.get(&id).cloned().unwrap_or_default();
-    let epoch = DeviceEpoch(before.device_epoch.0.max(presented.0)).next();
+    let before = user.devices.get(&id).map_or(DeviceEpoch(0), |d| d.device_epoch);
+    let epoch = DeviceEpoch(before.0.max(presented.0)).next();
     let device = DeviceState {
         device: id,
         device_epoch: epoch,
-        last_op: OpSeq(0),
-        outcomes: std::collections::VecDeque::new(),
         seen: command.time,
-        ..before
+        ..DeviceState::default()
     };
     UserDecision::Commit(Box::new(UserChange {
         outcome: UserOutcome::Ok { id: u64::from(epoch.0) },

@@ -28,7 +28,7 @@ impl Values {
         Self(SeededRandom::new(seed))
     }
 
-    fn id(&mut self) -> u64 {
+    pub(super) fn id(&mut self) -> u64 {
         self.0.next_u64()
     }
 
@@ -38,19 +38,19 @@ impl Values {
         self.id() & ((1 << bits) - 1)
     }
 
-    fn small32(&mut self) -> u32 {
+    pub(super) fn small32(&mut self) -> u32 {
         (self.small() & 0xffff_ffff) as u32
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.id() % n
     }
 
-    fn bool(&mut self) -> bool {
+    pub(super) fn bool(&mut self) -> bool {
         self.below(2) == 1
     }
 
-    fn some_id(&mut self) -> u64 {
+    pub(super) fn some_id(&mut self) -> u64 {
         if self.bool() { self.id() | 1 } else { 0 }
     }
 
@@ -60,18 +60,18 @@ impl Values {
         bytes.into()
     }
 
-    fn text(&mut self) -> String {
+    pub(super) fn text(&mut self) -> String {
         let count = self.below(12);
         (0..count).map(|_| ['a', 'é', '中', '🙂'][self.below(4) as usize]).collect()
     }
 
-    fn digest(&mut self) -> [u8; 16] {
+    pub(super) fn digest(&mut self) -> [u8; 16] {
         let mut digest = [0; 16];
         self.0.fill(&mut digest);
         digest
     }
 
-    fn list<T>(&mut self, max: u64, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub(super) fn list<T>(&mut self, max: u64, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
         let count = self.below(max + 1);
         (0..count).map(|_| one(self)).collect()
     }

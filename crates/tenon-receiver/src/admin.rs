@@ -1,0 +1,493 @@
+//! Local administration: what the operator of the machine may do. Whoever holds this handle has that right; the server
+//! gives it to its Unix socket alone.
+
+use std::sync::Arc;
+
+use tenon_base::{Cid, ConversationId, DeviceId, Timestamp, UserId};
+use tenon_core::admission::Refusal;
+use tenon_core::command::CreateConversation;
+use tenon_core::conversation::Outcome;
+use tenon_core::event::MemberStory;
+use tenon_core::handover::{ConversationAnswer, ConversationQuestion};
+use tenon_core::identity::{
+    DeviceRecord, IdentityCommand, IdentityOutcome, UserRecord, is_group_name, is_user_name,
+};
+use tenon_core::{Action, Author, Command, ImportEntry, Kind};
+use zeroize::Zeroizing;
+
+use crate::ask::{reply, value};
+use crate::identity::{LoginJob, check_password_rules, keys, secret};
+use crate::ids;
+use crate::service::{ReceiverHandle, Shared};
+
+/// Accounts in one record.
+const USERS_PER_RECORD: usize = 500;
+/// Members in one command of local administration; the record stays below its bound.
+const MEMBERS_PER_COMMAND: usize = 5_000;
+/// Members in one answer.
+const STORIES_STEP: usize = 2_000;
+
+/// Why an administrative call was not done. The text names the cause and the mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// The name cannot be used.
+    #[error("{0:?} is not a name: 1 to {max} bytes, no control characters, no white space at the ends", max = tenon_core::identity::USER_NAME_MAX)]
+    BadName(String),
+    /// No such user.
+    #[error("there is no user {0:?}; add it with `tenon user add`")]
+    NoUser(String),
+    /// The account is disabled.
+    #[error("the account {0:?} is disabled; enable it with `tenon user enable`")]
+    Disabled(String),
+    /// No such group.
+    #[error("there is no group {0:?}; make it with `tenon group create`")]
+    NoGroup(String),
+    /// The name is in use.
+    #[error("the name {0:?} is taken; choose another one")]
+    Taken(String),
+    /// Too many of something.
+    #[error("{0}")]
+    TooMany(String),
+    /// A password is too weak.
+    #[error("{0}")]
+    Password(&'static str),
+    /// Refused by rule, or the room is busy.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The conversation answered something else than was asked.
+    #[error("the command was not taken: {0}")]
+    NotTaken(String),
+}
+
+/// An account as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminUser {
+    /// Which.
+    pub user: UserId,
+    /// Login name.
+    pub name: String,
+    /// Name to show.
+    pub display: String,
+    /// May not sign in.
+    pub is_disabled: bool,
+    /// Installed clients.
+    pub devices: usize,
+}
+
+/// A new account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewUser {
+    /// Login name, unique.
+    pub name: String,
+    /// Name to show; empty = the login name.
+    pub display: String,
+}
+
+/// What an import batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// New entries.
+    pub added: u64,
+    /// Entries that were there.
+    pub known: u64,
+    /// Entries that could not be put in the middle.
+    pub refused: u64,
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    handle: ReceiverHandle,
+}
+
+impl Admin {
+    /// Administration through this receiver.
+    pub const fn new(handle: ReceiverHandle) -> Self {
+        Self { handle }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// Local administration speaks as nobody's device.
+    fn author(&self) -> Author {
+        Author { org: self.shared().options.org, ..Author::default() }
+    }
+
+    /// Adds accounts; those that exist stay as they are. Gives (id, is new) in order.
+    ///
+    /// # Errors
+    /// [`AdminError::BadName`], before anything is added.
+    pub async fn add_users(&self, users: &[NewUser]) -> Result<Vec<(UserId, bool)>, AdminError> {
+        if let Some(bad) = users.iter().find(|u| !is_user_name(&u.name)) {
+            return Err(AdminError::BadName(bad.name.clone()));
+        }
+        let (org, now) = (self.author().org, self.shared().doors.clock.now());
+        let mut out = Vec::with_capacity(users.len());
+        for part in users.chunks(USERS_PER_RECORD) {
+            let records = part
+                .iter()
+                .map(|new| UserRecord {
+                    org,
+                    user: ids::user_named(org, &new.name),
+                    name: new.name.clone(),
+                    display: new.display.clone(),
+                    created: now,
+                    ..UserRecord::default()
+                })
+                .collect();
+            match self.shared().change(IdentityCommand::AddUsers(records)).await? {
+                IdentityOutcome::Users(added) => out.extend(added),
+                other => return Err(AdminError::NotTaken(format!("{other:?}"))),
+            }
+        }
+        Ok(out)
+    }
+
+    /// Accounts in the order of their names, after `after`, at most `limit`.
+    pub fn users(&self, after: &str, limit: usize) -> Vec<AdminUser> {
+        let org = self.author().org;
+        self.shared().identity.read(|directory| {
+            directory
+                .users_after(org, after)
+                .take(limit)
+                .map(|u| AdminUser {
+                    user: u.user,
+                    name: u.name.clone(),
+                    display: u.display.clone(),
+                    is_disabled: u.is_disabled,
+                    devices: directory.devices_of(org, u.user).count(),
+                })
+                .collect()
+        })
+    }
+
+    /// The id of a login name.
+    ///
+    /// # Errors
+    /// [`AdminError::NoUser`].
+    pub fn user(&self, name: &str) -> Result<UserId, AdminError> {
+        let org = self.author().org;
+        let found = self.shared().identity.read(|d| d.user_named(org, name).map(|u| u.user));
+        found.ok_or_else(|| AdminError::NoUser(name.to_owned()))
+    }
+
+    /// Closes or opens an account. Closing ends its connections.
+    ///
+    /// # Errors
+    /// [`AdminError::NoUser`].
+    pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AdminError> {
+        let user = self.user(name)?;
+        let org = self.author().org;
+        self.shared().change(IdentityCommand::SetDisabled { org, user, is_disabled }).await?;
+        Ok(())
+    }
+
+    /// Sets a password; sessions of the account end.
+    ///
+    /// # Errors
+    /// [`AdminError::Password`] for a weak one.
+    pub async fn set_password(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+    ) -> Result<(), AdminError> {
+        let user = self.user(name)?;
+        check_password_rules(name, &password).map_err(AdminError::Password)?;
+        let org = self.author().org;
+        let hash = self.shared().hash_password(password).await?;
+        self.shared().change(IdentityCommand::SetPassword { org, user, password: hash }).await?;
+        Ok(())
+    }
+
+    /// A device credential for a label. The same label of the same user is the same device with a new secret: what used the
+    /// old one is signed out.
+    ///
+    /// # Errors
+    /// [`AdminError::NoUser`], [`AdminError::Disabled`], [`AdminError::TooMany`].
+    pub async fn mint(&self, name: &str, label: &str) -> Result<String, AdminError> {
+        let user = self.user(name)?;
+        let shared = self.shared();
+        let org = self.author().org;
+        let known = shared
+            .identity
+            .read(|d| d.devices_of(org, user).find(|d| d.label == label).map(|d| d.device));
+        let device = known.unwrap_or_else(|| DeviceId(shared.doors.random.next_id()));
+        match shared.put_device(user, device, (5, label)).await? {
+            Ok(secret) => Ok(secret),
+            Err(IdentityOutcome::Disabled) => Err(AdminError::Disabled(name.to_owned())),
+            Err(IdentityOutcome::TooMany) => Err(AdminError::TooMany(format!(
+                "{name:?} has {} devices; remove one first",
+                tenon_core::identity::DEVICES_MAX
+            ))),
+            Err(other) => Err(AdminError::NotTaken(format!("{other:?}"))),
+        }
+    }
+
+    /// Makes a group under a name that is unique in the organisation. The first member owns it.
+    ///
+    /// # Errors
+    /// [`AdminError::Taken`] if the name is in use.
+    pub async fn create_group(
+        &self,
+        name: &str,
+        members: &[String],
+    ) -> Result<ConversationId, AdminError> {
+        if !is_group_name(name) {
+            return Err(AdminError::BadName(name.to_owned()));
+        }
+        let mut users = Vec::with_capacity(members.len());
+        for member in members {
+            users.push(self.user(member)?);
+        }
+        let org = self.author().org;
+        if self.shared().identity.read(|d| d.group_named(org, name)).is_some() {
+            return Err(AdminError::Taken(name.to_owned()));
+        }
+        let owner = users.first().copied().unwrap_or_default();
+        self.put_group(name, owner, users, None).await
+    }
+
+    /// Makes a group if it is not there; one that is there stays as it is. Importers use it, with the time of the archive:
+    /// display times rise, so a group cannot be younger than its first message.
+    ///
+    /// # Errors
+    /// When a room refuses.
+    pub async fn ensure_group(
+        &self,
+        name: &str,
+        created: Timestamp,
+    ) -> Result<ConversationId, AdminError> {
+        if !is_group_name(name) {
+            return Err(AdminError::BadName(name.to_owned()));
+        }
+        self.put_group(name, UserId(0), Vec::new(), Some(created)).await
+    }
+
+    async fn put_group(
+        &self,
+        name: &str,
+        owner: UserId,
+        mut users: Vec<UserId>,
+        created: Option<Timestamp>,
+    ) -> Result<ConversationId, AdminError> {
+        let org = self.author().org;
+        let conv = self.group(name).unwrap_or_else(|_| ids::group_named(org, name));
+        users.sort_unstable();
+        users.dedup();
+        let (first, rest) = users.split_at(users.len().min(MEMBERS_PER_COMMAND));
+        let options = &self.shared().options;
+        let create = Action::Create(CreateConversation {
+            kind: Kind::Group,
+            title: name.to_owned(),
+            owner,
+            members: first.to_vec(),
+            history_visible: true,
+            queue_mode_max: options.queue_mode_max,
+            pull_mode_min: options.pull_mode_min,
+        });
+        let mut command = self.shared().command(self.author(), conv, (Cid(0), [0; 16]), create);
+        command.time = created.unwrap_or(command.time);
+        self.settle_command(command).await?;
+        for part in rest.chunks(MEMBERS_PER_COMMAND) {
+            self.settle(conv, Action::AddMembers { users: part.to_vec() }).await?;
+        }
+        let command = IdentityCommand::NameGroup { org, name: name.to_owned(), conv };
+        match self.shared().change(command).await? {
+            IdentityOutcome::Done => Ok(conv),
+            _ => Err(AdminError::Taken(name.to_owned())),
+        }
+    }
+
+    /// The conversation of a group name.
+    ///
+    /// # Errors
+    /// [`AdminError::NoGroup`].
+    pub fn group(&self, name: &str) -> Result<ConversationId, AdminError> {
+        let org = self.author().org;
+        let found = self.shared().identity.read(|d| d.group_named(org, name));
+        found.ok_or_else(|| AdminError::NoGroup(name.to_owned()))
+    }
+
+    /// Names and conversations of all named groups.
+    pub fn groups(&self) -> Vec<(String, ConversationId)> {
+        let org = self.author().org;
+        self.shared()
+            .identity
+            .read(|d| d.groups(org).map(|(name, conv)| (name.to_owned(), conv)).collect())
+    }
+
+    /// Adds members.
+    ///
+    /// # Errors
+    /// [`AdminError::NoGroup`], [`AdminError::NoUser`].
+    pub async fn add_members(&self, group: &str, names: &[String]) -> Result<(), AdminError> {
+        let (conv, users) = self.named(group, names)?;
+        for part in users.chunks(MEMBERS_PER_COMMAND) {
+            self.settle(conv, Action::AddMembers { users: part.to_vec() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes members.
+    ///
+    /// # Errors
+    /// [`AdminError::NoGroup`], [`AdminError::NoUser`].
+    pub async fn remove_members(&self, group: &str, names: &[String]) -> Result<(), AdminError> {
+        let (conv, users) = self.named(group, names)?;
+        for part in users.chunks(MEMBERS_PER_COMMAND) {
+            self.settle(conv, Action::RemoveMembers { users: part.to_vec() }).await?;
+        }
+        Ok(())
+    }
+
+    fn named(
+        &self,
+        group: &str,
+        names: &[String],
+    ) -> Result<(ConversationId, Vec<UserId>), AdminError> {
+        let conv = self.group(group)?;
+        let users = names.iter().map(|name| self.user(name)).collect::<Result<_, _>>()?;
+        Ok((conv, users))
+    }
+
+    /// Everybody who is or was in, with the times, in id order.
+    ///
+    /// # Errors
+    /// [`AdminError::NoGroup`].
+    pub async fn members(&self, group: &str) -> Result<Vec<MemberStory>, AdminError> {
+        let conv = self.group(group)?;
+        let mut out: Vec<MemberStory> = Vec::new();
+        loop {
+            let after = out.last().map_or(UserId(0), |m| m.line.user);
+            let question = ConversationQuestion::Stories { after, limit: STORIES_STEP };
+            match self.shared().ask(conv, question).await? {
+                ConversationAnswer::Stories { members, more } => {
+                    out.extend(members);
+                    if !more {
+                        return Ok(out);
+                    }
+                }
+                _ => return Err(AdminError::NoGroup(group.to_owned())),
+            }
+        }
+    }
+
+    /// Login names of users.
+    pub fn names(&self, users: &[UserId]) -> Vec<String> {
+        let org = self.author().org;
+        self.shared().identity.read(|directory| {
+            users
+                .iter()
+                .map(|u| directory.user(org, *u).map_or_else(|| u.to_string(), |u| u.name.clone()))
+                .collect()
+        })
+    }
+
+    /// Takes a piece of an archive: at most one record (256 KiB), oldest first.
+    ///
+    /// # Errors
+    /// When the conversation does not exist or a room refuses.
+    pub async fn import(
+        &self,
+        conv: ConversationId,
+        entries: Vec<ImportEntry>,
+    ) -> Result<Imported, AdminError> {
+        match self.settle(conv, Action::Import { entries }).await? {
+            Outcome::Imported { added, known, refused } => Ok(Imported {
+                added: u64::from(added),
+                known: u64::from(known),
+                refused: u64::from(refused),
+            }),
+            other => Err(AdminError::NotTaken(format!("{other:?}"))),
+        }
+    }
+
+    /// Appends and waits for the outcome.
+    async fn settle(&self, conv: ConversationId, action: Action) -> Result<Outcome, AdminError> {
+        self.settle_command(self.shared().command(self.author(), conv, (Cid(0), [0; 16]), action))
+            .await
+    }
+
+    async fn settle_command(&self, command: Command) -> Result<Outcome, AdminError> {
+        let (reply, outcome) = reply();
+        self.shared().submit(command, reply);
+        match value(outcome).await? {
+            Outcome::Retry { code, after_ms } => Err(Refusal { code, after_ms }.into()),
+            Outcome::Rejected(why) => Err(AdminError::NotTaken(why.to_string())),
+            Outcome::Absent => Err(AdminError::NotTaken("no such conversation".into())),
+            other => Ok(other),
+        }
+    }
+}
+
+impl Shared {
+    /// Makes a device, or gives it a new secret; the text of the credential, or why not.
+    pub(crate) async fn put_device(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        (kind, label): (u32, &str),
+    ) -> Result<Result<String, IdentityOutcome>, Refusal> {
+        let secret = secret(self.doors.random.as_ref());
+        let record = DeviceRecord {
+            org: self.options.org,
+            user,
+            device,
+            kind,
+            label: label.to_owned(),
+            secret: self.identity.keys.hash(keys::secret_text(&secret).as_bytes()),
+            created: self.doors.clock.now(),
+            ..DeviceRecord::default()
+        };
+        Ok(match self.change(IdentityCommand::PutDevice(record)).await? {
+            IdentityOutcome::Done => Ok(keys::credential(device, &secret)),
+            other => Err(other),
+        })
+    }
+
+    pub(crate) async fn hash_password(
+        &self,
+        password: Zeroizing<String>,
+    ) -> Result<String, Refusal> {
+        let busy = Refusal { code: crate::limits::code::BUSY, after_ms: 1_000 };
+        let (reply, hash) = reply();
+        self.identity.logins.try_send(LoginJob::Hash { password, reply }).map_err(|_| busy)?;
+        value(hash).await?.ok_or(busy)
+    }
+
+    /// Name and password -> a new device with its credential. Every failure looks the same.
+    pub(crate) async fn sign_in(
+        &self,
+        login: tenon_core::admission::Login,
+    ) -> Result<tenon_core::admission::Credential, Refusal> {
+        use crate::limits::code;
+        let org = self.options.org;
+        let found = self.identity.read(|directory| {
+            directory
+                .user_named(org, &login.name)
+                .filter(|u| !u.is_disabled)
+                .map(|u| (u.user, u.password.clone()))
+        });
+        let (user, stored) = found.unwrap_or_default();
+        let busy = Refusal { code: code::BUSY, after_ms: 1_000 };
+        let (reply, matches) = reply();
+        let password = Zeroizing::new(login.password);
+        let job = LoginJob::Verify { stored, password, reply };
+        self.identity.logins.try_send(job).map_err(|_| busy)?;
+        if !value(matches).await? {
+            return Err(Refusal::of(code::TICKET_INVALID));
+        }
+        let device = DeviceId(self.doors.random.next_id());
+        let label: String = login.label.chars().take(64).collect();
+        match self.put_device(user, device, (login.device_kind, &label)).await? {
+            Ok(secret) => {
+                let ticket = self.by_credential(secret.as_bytes())?;
+                self.credential(&ticket, secret)
+            }
+            Err(IdentityOutcome::TooMany) => Err(Refusal::of(code::TOO_MANY)),
+            Err(_) => Err(Refusal::of(code::ACCOUNT_DISABLED)),
+        }
+    }
+}

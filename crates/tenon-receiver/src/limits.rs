@@ -1,0 +1,213 @@
+//! Rate limits at admission: per device, per user, per conversation, per address of a sign-in.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use tenon_base::{ConversationId, Deadline, DeviceId, Map, UserId};
+use tenon_core::rate::{Meter, Rate};
+
+/// How often one may do what. A rate of 0 per second switches a limit off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Sends and ops of one device.
+    pub device: Rate,
+    /// Sends and ops of one user, over all devices.
+    pub user: Rate,
+    /// Sends into one conversation.
+    pub conversation: Rate,
+    /// Sign-ins to one account, per minute.
+    pub account_per_minute: u32,
+    /// Sign-ins from one /24 or /64, per minute.
+    pub network_per_minute: u32,
+}
+
+impl RateLimits {
+    /// Start values of the assurance page.
+    pub const START: Self = Self {
+        device: Rate { per_second: 20, burst: 60 },
+        user: Rate { per_second: 30, burst: 90 },
+        conversation: Rate { per_second: 50, burst: 150 },
+        account_per_minute: 10,
+        network_per_minute: 100,
+    };
+
+    /// No limit but those of sign-in.
+    pub const OPEN: Self = Self {
+        device: Rate { per_second: 0, burst: 0 },
+        user: Rate { per_second: 0, burst: 0 },
+        conversation: Rate { per_second: 0, burst: 0 },
+        ..Self::START
+    };
+}
+
+/// Keys are chosen by callers, so the table is bounded: above it idle meters leave, then all of them.
+const METERS_MAX: usize = 100_000;
+/// Scale of the per-minute rates: meters count in steps of a second.
+const MINUTE_US: u64 = 60_000_000;
+
+#[derive(Debug)]
+struct Meters<K>(Mutex<Map<K, Meter>>);
+
+impl<K: Eq + Hash> Meters<K> {
+    fn new() -> Self {
+        Self(Mutex::new(Map::default()))
+    }
+
+    fn take(&self, key: K, rate: Rate, now: Deadline) -> Result<(), u32> {
+        if rate.per_second == 0 {
+            return Ok(());
+        }
+        let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if meters.len() >= METERS_MAX && !meters.contains_key(&key) {
+            meters.retain(|_, meter| !meter.is_idle(now));
+            if meters.len() >= METERS_MAX {
+                // Message limits fail open: forgetting is milder than refusing everybody.
+                meters.clear();
+            }
+        }
+        meters.entry(key).or_default().take(rate, now)
+    }
+}
+
+/// Which limit refused, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limited {
+    pub(crate) code: u32,
+    pub(crate) after_ms: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Limits {
+    rates: RateLimits,
+    devices: Meters<DeviceId>,
+    users: Meters<UserId>,
+    conversations: Meters<ConversationId>,
+    accounts: Meters<String>,
+    networks: Meters<IpAddr>,
+}
+
+impl Limits {
+    pub(crate) fn new(rates: RateLimits) -> Self {
+        Self {
+            rates,
+            devices: Meters::new(),
+            users: Meters::new(),
+            conversations: Meters::new(),
+            accounts: Meters::new(),
+            networks: Meters::new(),
+        }
+    }
+
+    /// A throttle never consumes the cid, so it comes before the append.
+    pub(crate) fn send(
+        &self,
+        device: DeviceId,
+        user: UserId,
+        conv: Option<ConversationId>,
+        now: Deadline,
+    ) -> Result<(), Limited> {
+        let limited = |code| move |after_ms| Limited { code, after_ms };
+        self.devices.take(device, self.rates.device, now).map_err(limited(code::DEVICE_RATE))?;
+        self.users.take(user, self.rates.user, now).map_err(limited(code::USER_RATE))?;
+        let Some(conv) = conv else { return Ok(()) };
+        let rate = self.rates.conversation;
+        self.conversations.take(conv, rate, now).map_err(limited(code::CONVERSATION_RATE))
+    }
+
+    /// Guessing is slow for an account and for a network. Both are asked, so that one cannot hide behind the other.
+    pub(crate) fn sign_in(
+        &self,
+        name: &str,
+        address: Option<IpAddr>,
+        now: Deadline,
+    ) -> Result<(), Limited> {
+        let limited = |after_ms: u32| Limited {
+            code: code::METHOD_RATE,
+            after_ms: after_ms.saturating_mul(60),
+        };
+        // The meters count a minute as a second of a clock that runs 60 times slower.
+        let slow = Deadline(now.0 / (MINUTE_US / 1_000_000));
+        if let Some(address) = address {
+            let per = self.rates.network_per_minute.max(1);
+            let rate = Rate { per_second: per, burst: per };
+            self.networks.take(network(address), rate, slow).map_err(limited)?;
+        }
+        let per = self.rates.account_per_minute.max(1);
+        let rate = Rate { per_second: per, burst: per };
+        self.accounts.take(name.to_lowercase(), rate, slow).map_err(limited)
+    }
+}
+
+/// The /24 of an IPv4 address, the /64 of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        IpAddr::V6(v6) => {
+            let mut segments = v6.segments();
+            segments[4..].fill(0);
+            IpAddr::from(segments)
+        }
+    }
+}
+
+/// Wire codes that admission uses. The registry is `tenon-wire`'s; a test of the gateway compares them.
+pub(crate) mod code {
+    pub(crate) const OVERLOAD: u32 = 1001;
+    pub(crate) const UNKNOWN_OUTCOME: u32 = 1003;
+    pub(crate) const NO_LEADER: u32 = 1004;
+    pub(crate) const DISK_FULL: u32 = 1005;
+    pub(crate) const DEGRADED: u32 = 1006;
+    pub(crate) const BUSY: u32 = 1007;
+    pub(crate) const LOG_DAMAGED: u32 = 1008;
+    pub(crate) const CONVERSATION_RATE: u32 = 2001;
+    pub(crate) const USER_RATE: u32 = 2002;
+    pub(crate) const DEVICE_RATE: u32 = 2003;
+    pub(crate) const METHOD_RATE: u32 = 2007;
+    pub(crate) const TICKET_EXPIRED: u32 = 4001;
+    pub(crate) const TICKET_INVALID: u32 = 4002;
+    pub(crate) const PROOF_INVALID: u32 = 4003;
+    pub(crate) const SESSION_ENDED: u32 = 4005;
+    pub(crate) const DEVICE_REMOVED: u32 = 4006;
+    pub(crate) const ACCOUNT_DISABLED: u32 = 4007;
+    pub(crate) const CURSOR_FOREIGN: u32 = 5002;
+    pub(crate) const TOKEN_EXPIRED: u32 = 5005;
+    pub(crate) const ABSENT: u32 = 6001;
+    pub(crate) const TOO_MANY: u32 = 6008;
+    pub(crate) const FENCE_AHEAD: u32 = 7008;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_throttled_before_its_user() {
+        let limits = Limits::new(RateLimits::START);
+        let now = Deadline(1_000_000);
+        let (user, conv) = (UserId(1), Some(ConversationId(1)));
+        let refused =
+            (0..61).filter_map(|_| limits.send(DeviceId(1), user, conv, now).err()).next();
+        assert_eq!(refused.map(|l| l.code), Some(code::DEVICE_RATE));
+        let other = (0..60).filter_map(|_| limits.send(DeviceId(2), user, conv, now).err()).next();
+        assert_eq!(other.map(|l| l.code), Some(code::USER_RATE));
+        let open = Limits::new(RateLimits::OPEN);
+        assert!((0..10_000).all(|_| open.send(DeviceId(1), user, conv, now).is_ok()));
+    }
+
+    #[test]
+    fn guessing_a_password_is_slow() {
+        let limits = Limits::new(RateLimits::START);
+        let now = Deadline(1_000_000);
+        assert!((0..10).all(|_| limits.sign_in("ada", None, now).is_ok()));
+        let wait = limits.sign_in("ADA", None, now).err().map(|l| l.after_ms);
+        assert!(wait.is_some_and(|ms| (5_000..=6_060).contains(&ms)), "{wait:?}");
+        let address = Some(IpAddr::from([10, 0, 0, 1]));
+        let neighbour = Some(IpAddr::from([10, 0, 0, 200]));
+        assert!((0..100).all(|n| limits.sign_in(&format!("u{n}"), address, now).is_ok()));
+        assert!(limits.sign_in("somebody", neighbour, now).is_err());
+    }
+}

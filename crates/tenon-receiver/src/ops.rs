@@ -1,0 +1,246 @@
+//! Ops: changes of conversations and of the caller's own state.
+
+use std::sync::Arc;
+
+use tenon_base::limits::MEMBERS_PER_COMMAND_MAX;
+use tenon_base::{Cid, ConversationId, OpSeq, UserId};
+use tenon_core::admission::{Op, OpAnswer, SubmitOp};
+use tenon_core::command::CreateConversation;
+use tenon_core::conversation::Outcome;
+use tenon_core::handover::{Reply, UserOutcome};
+use tenon_core::{Action, Author, Kind, Rejection, UserAction, UserCommand};
+
+use crate::admission::digest_of_op;
+use crate::ask::{reply as ask_reply, value};
+use crate::ids;
+use crate::limits::code;
+use crate::service::Shared;
+
+/// Members of a group when it is made.
+const CREATE_MEMBERS_MAX: usize = 500;
+
+/// An op on the conversation chain: appended in the order it came, between the sends around it.
+pub(crate) fn conversation(shared: &Shared, submit: SubmitOp, reply: Reply<OpAnswer>) {
+    let digest = digest_of_op(submit.type_number, &submit.raw);
+    let known = |users: &[UserId]| are_known(shared, submit.author, users);
+    let (refused, action) = match submit.op {
+        None => (Some(Rejection::BadBody), Action::Leave),
+        Some(Op::Rename { title }) => (title_refusal(&title), Action::Rename { title }),
+        Some(Op::AddMembers(users)) if users.len() > MEMBERS_PER_COMMAND_MAX => {
+            (Some(Rejection::TooMany), Action::Leave)
+        }
+        Some(Op::AddMembers(users)) => {
+            let refused = (!known(&users)).then_some(Rejection::TargetUnknown);
+            (refused, Action::AddMembers { users })
+        }
+        Some(Op::RemoveMembers(users)) => (None, Action::RemoveMembers { users }),
+        Some(Op::Leave) => (None, Action::Leave),
+        Some(Op::SetRole(user, role)) => (None, Action::SetRole { user, role }),
+        Some(
+            Op::CreateGroup { .. } | Op::OpenDirect(_) | Op::SetSummary(..) | Op::RemoveDevice(_),
+        ) => (Some(Rejection::Policy), Action::Leave),
+    };
+    let mut command = shared.command(submit.author, submit.conv, (Cid(submit.n), digest), action);
+    command.refused = refused;
+    command.is_void = submit.is_void;
+    shared.submit(command, wrap(reply, OpAnswer::Conversation));
+}
+
+fn wrap<T: Send + 'static>(reply: Reply<OpAnswer>, into: fn(T) -> OpAnswer) -> Reply<T> {
+    Reply::new(move |outcome| match outcome {
+        Some(outcome) => reply.send(into(outcome)),
+        None => drop(reply),
+    })
+}
+
+fn title_refusal(title: &str) -> Option<Rejection> {
+    if title.len() > tenon_core::identity::GROUP_NAME_MAX {
+        Some(Rejection::TooLarge)
+    } else if title.chars().any(char::is_control) {
+        Some(Rejection::BadBody)
+    } else {
+        None
+    }
+}
+
+fn are_known(shared: &Shared, author: Author, users: &[UserId]) -> bool {
+    shared.identity.read(|directory| {
+        users.iter().all(|u| directory.user(author.org, *u).is_some_and(|u| !u.is_disabled))
+    })
+}
+
+/// An op on the user chain.
+pub(crate) fn user(shared: &Arc<Shared>, submit: SubmitOp, reply: Reply<OpAnswer>) {
+    let chain = Chain {
+        author: submit.author,
+        op_seq: OpSeq(submit.n),
+        digest: digest_of_op(submit.type_number, &submit.raw),
+        is_void: submit.is_void,
+    };
+    let reply = wrap(reply, OpAnswer::User);
+    let op = if submit.is_void { None } else { submit.op };
+    match op {
+        None => {
+            let why = if submit.is_void { Rejection::Cancelled } else { Rejection::BadBody };
+            shared.submit_user(chain.with(shared, UserAction::Refused(why)), reply);
+        }
+        Some(Op::SetSummary(conv, patch)) => {
+            shared.submit_user(chain.with(shared, UserAction::SetSummary { conv, patch }), reply);
+        }
+        Some(Op::CreateGroup { title, members, history_visible }) => {
+            create_group(shared, chain, (title, members, history_visible), reply);
+        }
+        Some(Op::OpenDirect(peer)) => open_direct(shared, chain, peer, reply),
+        Some(Op::RemoveDevice(device)) => remove_device(shared, chain, device, reply),
+        Some(
+            Op::Rename { .. }
+            | Op::AddMembers(_)
+            | Op::RemoveMembers(_)
+            | Op::Leave
+            | Op::SetRole(..),
+        ) => {
+            let refused = UserAction::Refused(Rejection::Policy);
+            shared.submit_user(chain.with(shared, refused), reply);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Chain {
+    author: Author,
+    op_seq: OpSeq,
+    digest: [u8; 16],
+    is_void: bool,
+}
+
+impl Chain {
+    fn with(self, shared: &Shared, action: UserAction) -> UserCommand {
+        UserCommand {
+            author: self.author,
+            op_seq: self.op_seq,
+            digest: self.digest,
+            is_void: self.is_void,
+            time: shared.doors.clock.now(),
+            action,
+        }
+    }
+}
+
+fn create_group(
+    shared: &Arc<Shared>,
+    chain: Chain,
+    (title, members, history_visible): (String, Vec<UserId>, bool),
+    reply: Reply<UserOutcome>,
+) {
+    let author = chain.author;
+    let refused = if members.len() > CREATE_MEMBERS_MAX {
+        Some(Rejection::TooMany)
+    } else if let Some(refusal) = title_refusal(&title) {
+        Some(refusal)
+    } else {
+        (!are_known(shared, author, &members)).then_some(Rejection::TargetUnknown)
+    };
+    if let Some(refused) = refused {
+        return shared.submit_user(chain.with(shared, UserAction::Refused(refused)), reply);
+    }
+    let conv = ids::group_of_op(author.org, author.device, author.device_epoch, chain.op_seq);
+    let mut members = members;
+    members.push(author.user);
+    members.sort_unstable();
+    members.dedup();
+    let create = CreateConversation {
+        kind: Kind::Group,
+        title,
+        owner: author.user,
+        members,
+        history_visible,
+        queue_mode_max: shared.options.queue_mode_max,
+        pull_mode_min: shared.options.pull_mode_min,
+    };
+    make(shared, chain, conv, create, reply);
+}
+
+fn open_direct(shared: &Arc<Shared>, chain: Chain, peer: UserId, reply: Reply<UserOutcome>) {
+    let author = chain.author;
+    if peer == author.user || !are_known(shared, author, &[peer]) {
+        let refused = UserAction::Refused(Rejection::TargetUnknown);
+        return shared.submit_user(chain.with(shared, refused), reply);
+    }
+    let conv = ids::direct(author.org, author.user, peer);
+    let create = direct_of(shared, author.user, peer);
+    make(shared, chain, conv, create, reply);
+}
+
+pub(crate) fn direct_of(shared: &Shared, a: UserId, b: UserId) -> CreateConversation {
+    CreateConversation {
+        kind: Kind::Direct,
+        title: String::new(),
+        owner: UserId(0),
+        members: vec![a.min(b), a.max(b)],
+        history_visible: true,
+        queue_mode_max: shared.options.queue_mode_max,
+        pull_mode_min: shared.options.pull_mode_min,
+    }
+}
+
+/// Makes the conversation first and notes it on the chain afterwards: a crash between repeats the first, which is idempotent.
+fn make(
+    shared: &Arc<Shared>,
+    chain: Chain,
+    conv: ConversationId,
+    create: CreateConversation,
+    reply: Reply<UserOutcome>,
+) {
+    let room = Arc::clone(shared);
+    let busy = |code| UserOutcome::Retry { code, after_ms: 200 };
+    shared.work(reply, busy, async move {
+        let action = Action::Create(create);
+        let command = room.command(chain.author, conv, (Cid(0), [0; 16]), action);
+        let (made, outcome) = ask_reply();
+        room.submit(command, made);
+        match value(outcome).await {
+            Ok(Outcome::Ok(_)) => {}
+            Ok(Outcome::Retry { code, after_ms }) => return UserOutcome::Retry { code, after_ms },
+            Ok(Outcome::Rejected(why)) => {
+                return settle(&room, chain, UserAction::Refused(why)).await;
+            }
+            Ok(_) | Err(_) => {
+                return UserOutcome::Retry { code: code::NO_LEADER, after_ms: 500 };
+            }
+        }
+        settle(&room, chain, UserAction::MadeConversation { conv }).await
+    });
+}
+
+fn remove_device(
+    shared: &Arc<Shared>,
+    chain: Chain,
+    device: tenon_base::DeviceId,
+    reply: Reply<UserOutcome>,
+) {
+    let room = Arc::clone(shared);
+    let busy = |code| UserOutcome::Retry { code, after_ms: 200 };
+    shared.work(reply, busy, async move {
+        let mine = room.identity.read(|d| {
+            d.devices_of(chain.author.org, chain.author.user)
+                .map(|d| d.device)
+                .filter(|d| (*d == device) || (device.0 == 0 && *d != chain.author.device))
+                .collect::<Vec<_>>()
+        });
+        if mine.is_empty() && device.is_some() {
+            return settle(&room, chain, UserAction::Refused(Rejection::TargetUnknown)).await;
+        }
+        for device in mine {
+            if let Err(refusal) = room.remove_device(chain.author, device).await {
+                return UserOutcome::Retry { code: refusal.code, after_ms: refusal.after_ms };
+            }
+        }
+        settle(&room, chain, UserAction::MadeConversation { conv: ConversationId(0) }).await
+    });
+}
+
+async fn settle(shared: &Shared, chain: Chain, action: UserAction) -> UserOutcome {
+    let (reply, outcome) = ask_reply();
+    shared.submit_user(chain.with(shared, action), reply);
+    value(outcome).await.unwrap_or(UserOutcome::Retry { code: code::NO_LEADER, after_ms: 500 })
+}
