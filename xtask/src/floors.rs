@@ -46,7 +46,7 @@ const HOUSE: &[(&str, Floor, &[&str])] = &[
 const ENGINES: &[(&str, &[&str])] = &[
     ("fjall", &["tenon-embedded"]),
     ("rusqlite", &["tenon-client"]),
-    ("prost", &["tenon-wire"]),
+    ("prost", &["tenon-wire", "tenon-client", "tenon-gateway", "tenon-bench"]),
     ("pbjson", &["tenon-wire"]),
     ("axum", &["tenon-gateway"]),
     ("hyper", &["tenon-gateway", "tenon-server", "tenon-bench"]),

@@ -6,6 +6,7 @@
 mod errors;
 mod exempt;
 mod features;
+mod invariants;
 mod pages;
 mod source;
 mod tree;
@@ -25,6 +26,7 @@ pub(crate) fn check(root: &Path) -> Outcome {
     let mut findings = source::check(&tree);
     findings.extend(errors::check(&tree));
     findings.extend(features::check(&tree));
+    findings.extend(invariants::check(&tree));
     findings.extend(pages::check(&tree));
     exempt::apply(&tree, findings)
 }

@@ -1,4 +1,4 @@
-//! The ordered store on fjall (storage.md 5.1): ingestion only, `state` with the checkpoint last.
+//! The ordered store on fjall (`docs/decisions/0003`): ingestion only, `state` with the checkpoint last.
 
 use std::collections::BTreeMap;
 use std::fs::File;

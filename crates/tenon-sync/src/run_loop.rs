@@ -310,7 +310,7 @@ impl PartitionLoop {
         Ok(())
     }
 
-    /// The rules of Hello in their order (protocol 6.2): device epoch, connection counter, rolled-back store, cursor.
+    /// The rules of Hello in their order (`docs/protocol.md`, Hello): device epoch, connection counter, rolled-back store, cursor.
     fn attach(&mut self, attach: Attach, reply: Reply<Attached>) -> Result<(), SyncError> {
         let key = attach.key;
         let view = self.doors.store.view();

@@ -19,7 +19,7 @@ pub enum CursorVerdict {
     Rebase(u32),
 }
 
-/// Reasons of a rebase (protocol 6.3).
+/// Reasons of a rebase (`docs/protocol.md`, Cursor).
 pub mod rebase_reason {
     /// No cursor.
     pub const NEW_DEVICE: u32 = 1;
@@ -34,7 +34,7 @@ pub mod rebase_reason {
 }
 
 impl UserHeader {
-    /// Judges a cursor (protocol 6.3).
+    /// Judges a cursor (`docs/protocol.md`, Cursor).
     pub fn judge_cursor(
         &self,
         cursor: Option<(QueueEpoch, Pts)>,
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// The table of protocol 6.3, row by row.
+    /// The table of `docs/protocol.md`, Cursor, row by row.
     #[test]
     fn cursor_table_holds() {
         use CursorVerdict::{Continue, Rebase};

@@ -1,4 +1,4 @@
-//! The record frame (storage.md 2.3): 104 bytes of header, then the payload, padded to 8 bytes.
+//! The record frame (`docs/formats/log.md`): 104 bytes of header, then the payload, padded to 8 bytes.
 //!
 //! ```text
 //!  0 magic 4 | version 1 | kind 1 | flags 2 | payload length 4 | payload CRC-32C 4, seeded with device id and position

@@ -1,4 +1,4 @@
-//! Opening a device: from whatever a crash left to a writer at a proven place (storage.md 2.6).
+//! Opening a device: from whatever a crash left to a writer at a proven place (`docs/formats/log.md`).
 
 mod open;
 mod repair;

@@ -1,5 +1,5 @@
 //! What recovery writes: the torn tail into quarantine, the unproven tail into the next segment, lost footers
-//! (storage.md 2.6, steps 7 to 9).
+//! (`docs/formats/log.md`, steps 6 to 9).
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! The walk over the records, and the judgement at every bad place (storage.md 2.6, steps 4 to 6).
+//! The walk over the records, and the judgement at every bad place (`docs/formats/log.md`, steps 3 to 5).
 
 use bytes::Bytes;
 use tenon_base::{Lsn, Map, PartitionId};
