@@ -19,6 +19,9 @@ test *args:
 floors:
     cargo xtask floors
 
+dependencies:
+    cargo xtask dependencies
+
 tidy:
     cargo xtask tidy
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::finding::report;
-use crate::{floors, tidy};
+use crate::{dependencies, floors, tidy};
 
 /// One cargo call: name of the step, arguments, environment.
 struct Step {
@@ -52,6 +52,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
     note("fmt", cargo(root, &FMT, &[]));
     note("floors", report(floors::check(root)) == ExitCode::SUCCESS);
     note("tidy", report(tidy::check(root)) == ExitCode::SUCCESS);
+    note("dependencies", report(dependencies::check(root)) == ExitCode::SUCCESS);
     note("lint", cargo(root, &LINT, &[]));
     note("test", cargo(root, &TEST, &[]));
     note("doc", cargo(root, &DOC, &[]));

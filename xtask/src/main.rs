@@ -11,6 +11,7 @@
 //! Tests of the crates themselves: they stand beside what they test.
 
 mod check;
+mod dependencies;
 mod finding;
 mod floors;
 mod tidy;
@@ -23,13 +24,14 @@ use finding::report;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  check    what CI runs: fmt, floors, tidy, lint, test, doc
-  fmt      formatting is as cargo fmt leaves it
-  floors   crates import lower floors only
-  tidy     files, functions, front pages, error pages, feature table
-  lint     clippy over the workspace, warnings denied
-  test     tests of the workspace; further arguments go to cargo test
-  doc      documentation builds without broken links
+  check         what CI runs: all of the below
+  fmt           formatting is as cargo fmt leaves it
+  floors        crates import lower floors only
+  tidy          sizes, front pages, error pages, feature table, laws, links
+  dependencies  licences, one crypto provider, number of packages
+  lint          clippy over the workspace, warnings denied
+  test          tests of the workspace; further arguments go to cargo test
+  doc           documentation builds without broken links
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         "fmt" | "lint" | "test" | "doc" => check::run_one(&root, &command, &rest),
         "floors" => report(floors::check(&root)),
         "tidy" => report(tidy::check(&root)),
+        "dependencies" => report(dependencies::check(&root)),
         _ => report(Err(HELP.to_owned())),
     }
 }
