@@ -45,9 +45,7 @@ impl Engine {
             self.note_debt_soon(event.conv, now);
             return;
         }
-        if !tenon_base::planted!("debt-not-stored") {
-            row.known = row.known.max(event.rev);
-        }
+        row.known = row.known.max(event.rev);
         let checks_rev = !tenon_base::planted!("no-rev-check");
         if event.rev <= row.rev && checks_rev && !tenon_base::planted!("no-device-dedupe") {
             return;

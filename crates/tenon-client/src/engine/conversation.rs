@@ -195,7 +195,10 @@ impl Engine {
             return;
         }
         let keeps_rows = self.config.keeps_rows;
+        let generation = self.generation();
         let c = self.conversation_mut(conv);
+        // The notice of the Rebase covers a line, unless events of it were told since.
+        let is_told = source != ItemSource::List || c.row.generation == generation;
         let was_left = c.row.state() == ConvState::Left;
         if item.conv_epoch < c.row.conv_epoch {
             return;
@@ -231,8 +234,7 @@ impl Engine {
         if let Some(private) = item.last_private.take() {
             self.put_private(conv, private);
         }
-        let is_told = source != ItemSource::List && from_rev > 0;
-        if landing == tip && tip > from_rev && (is_told || source == ItemSource::TooLong) {
+        if landing == tip && tip > from_rev && is_told && from_rev > 0 {
             let jumped = Jumped { conv, from_rev, to_rev: tip };
             self.tell(EventWhat::Jumped(jumped));
         }
