@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::day::{DayError, bad_json, utf8};
 use super::entries::Entries;
 use super::json::{RawChannel, RawValueText, Text, each_element};
-use super::people::{ImportedUser, People};
+use super::people::{ImportedUser, People, clean};
 use super::scan::Scan;
 use super::ts::Ts;
 use crate::bodies::{Bodies, Dry};
@@ -21,6 +21,8 @@ use crate::report::Report;
 use crate::unpack::Pack;
 
 const USERS: &str = "users.json";
+/// Longest title before an ending that tells two apart.
+const TITLE_BYTES_MAX: usize = 160;
 
 /// Who may see a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +58,7 @@ pub struct ImportedChannel {
     pub slack_id: String,
     /// Who may see it; `Private` if no list names it.
     pub kind: ChannelKind,
-    /// Title; empty for `Direct`. At most 256 bytes.
+    /// Title, unique in the archive without regard to case; empty for `Direct`. At most 256 bytes.
     pub title: String,
     /// When it was made; 0 = unknown.
     pub created: Ts,
@@ -169,6 +171,7 @@ impl Archive {
                 report.skip("folder named like another conversation's id", &folder, "", "");
             }
         }
+        settle_titles(&mut channels);
         report.users = people.users.len() as u64;
         report.channels = channels.len() as u64;
         Ok(Self { pack, limits, people, channels, report })
@@ -312,6 +315,24 @@ pub(super) fn bad_file(file: &str, error: DayError) -> ImportError {
     }
 }
 
+/// Makes titles fit for a name, and tells two with one name apart: by the id of the later.
+fn settle_titles(channels: &mut [ImportedChannel]) {
+    let mut taken = BTreeSet::new();
+    for channel in channels {
+        if channel.kind == ChannelKind::Direct {
+            channel.title.clear();
+            continue;
+        }
+        let id = clean(&channel.slack_id, 64);
+        let names = [clean(&channel.title, TITLE_BYTES_MAX), id.clone(), "channel".to_owned()];
+        let wished = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+        let numbered = (2_u64..).map(|n| format!("{wished} ({id}) {n}"));
+        let mut titles = [wished.clone(), format!("{wished} ({id})")].into_iter().chain(numbered);
+        let free = titles.find(|title| taken.insert(title.to_lowercase()));
+        channel.title = free.unwrap_or(wished);
+    }
+}
+
 fn channel_of(
     element: &RawValue,
     kind: ChannelKind,
@@ -338,12 +359,11 @@ fn channel_of(
     if raw.is_archived.0 {
         members = members.filter(|m| !m.is_empty());
     }
-    let title = if kind == ChannelKind::Direct { "" } else { &*name };
     let seconds = raw.created.as_str().split('.').next().and_then(|s| s.parse().ok());
     Ok(ImportedChannel {
         slack_id,
         kind,
-        title: title[..title.floor_char_boundary(256)].to_owned(),
+        title: name,
         created: Ts::from_seconds(seconds.unwrap_or(0)),
         creator: raw.creator.filled().map(std::borrow::Cow::into_owned),
         is_archived: raw.is_archived.0,
@@ -357,7 +377,7 @@ fn channel_of(
 
 fn unlisted(folder: String, days: Vec<String>) -> ImportedChannel {
     ImportedChannel {
-        title: folder[..folder.floor_char_boundary(256)].to_owned(),
+        title: folder.clone(),
         slack_id: folder,
         kind: ChannelKind::Private,
         created: Ts(0),

@@ -257,8 +257,9 @@ fn sender_of<'a>(raw: &mut RawLine<'a>) -> Option<Cow<'a, str>> {
     let take = |text: &mut Text<'a>| std::mem::take(text).filled().filter(|id| id.len() <= 64);
     take(&mut raw.user).or_else(|| take(&mut raw.bot_id)).or_else(|| {
         let comment: RawStamp<'a> = raw.comment.read();
-        let name = || shorten(raw.username.as_str());
-        let by_name = || Some(format!("username:{}", name())).filter(|_| !name().is_empty());
+        let name = raw.username.as_str();
+        let name = &name[..name.floor_char_boundary(64 - "username:".len())];
+        let by_name = || (!name.is_empty()).then(|| format!("username:{name}"));
         comment.user.filled().or_else(|| by_name().map(Cow::Owned))
     })
 }

@@ -12,6 +12,8 @@ use crate::report::Report;
 const NAME_BYTES_MAX: usize = 32;
 /// Longest name for display; what is above is cut off.
 const DISPLAY_BYTES_MAX: usize = 128;
+/// Longest ending made from an id; with a dash and a number of six digits a name stays within 64 bytes.
+const ENDING_MAX: usize = 24;
 /// The shortest ending that tells two people with one name apart.
 const ENDING_MIN: usize = 4;
 
@@ -20,7 +22,7 @@ const ENDING_MIN: usize = 4;
 pub struct ImportedUser {
     /// Id in the archive, the argument of [`crate::Ids::user`]; 64 bytes at most.
     pub slack_id: String,
-    /// Login name, unique in the archive: lower-case letters, digits, `.`, `_`, `-`, not empty, at most 97 bytes.
+    /// Login name, unique in the archive: lower-case letters, digits, `.`, `_`, `-`, not empty, at most 64 bytes.
     ///
     /// Two runs give the same name. Who already had such a name keeps it; of the others the one with the lowest id
     /// does, and the rest get an ending from their id.
@@ -130,9 +132,15 @@ impl People {
 }
 
 fn display_name(name: &str, slack_id: &str) -> String {
-    let name = name.trim();
-    let name = if name.is_empty() { slack_id } else { name };
-    name[..name.floor_char_boundary(DISPLAY_BYTES_MAX)].to_owned()
+    let name = clean(name, DISPLAY_BYTES_MAX);
+    if name.is_empty() { slack_id.to_owned() } else { name }
+}
+
+/// A name without control characters and blanks at its ends, at most `max` bytes.
+pub(super) fn clean(name: &str, max: usize) -> String {
+    let printed: String = name.chars().filter(|c| !c.is_control()).collect();
+    let printed = printed.trim();
+    printed[..printed.floor_char_boundary(max)].trim_end().to_owned()
 }
 
 /// Replaces names by unique login names that are not in `taken`, and puts them there.
@@ -151,7 +159,7 @@ fn settle_names(users: &mut [ImportedUser], taken: &mut BTreeSet<String>) {
 fn unique(name: &str, slack_id: &str, taken: &BTreeSet<String>) -> String {
     let base = slug(name);
     let id: String = slack_id.chars().filter(char::is_ascii_alphanumeric).collect();
-    let id = id.to_ascii_lowercase();
+    let id = id[id.len().saturating_sub(ENDING_MAX)..].to_ascii_lowercase();
     let base = match base.is_empty() {
         true if id.is_empty() => "user".to_owned(),
         true => id.clone(),
@@ -186,6 +194,8 @@ fn slug(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tenon_core::identity::is_user_name;
+
     use super::*;
 
     fn people(users: &[(&str, &str)]) -> (People, Report) {
@@ -231,6 +241,24 @@ mod tests {
         made.sort();
         made.dedup();
         assert_eq!(made.len(), 4);
+    }
+
+    /// Whatever an archive calls its people, the server takes the names, and no two are alike.
+    #[test]
+    fn names_are_names_of_the_server() {
+        let strange = ["", "a\u{0}b\n", " x ", "\u{202e}", &"w".repeat(300), "A", "a"];
+        let twice = strange.iter().chain(&strange).enumerate();
+        let strangers: BTreeMap<_, _> = twice
+            .map(|(n, name)| {
+                let stranger = Stranger { name: Some((*name).to_owned()), is_bot: false };
+                (format!("username:{}{n}", "z".repeat(50)), stranger)
+            })
+            .collect();
+        let made = People::default().introduce(&strangers);
+        let names: BTreeSet<_> = made.iter().map(|u| u.name.as_str()).collect();
+        assert_eq!(names.len(), 14);
+        assert!(names.iter().all(|name| is_user_name(name)), "{names:?}");
+        assert!(made.iter().all(|u| !u.display_name.is_empty() && u.display_name.len() <= 128));
     }
 
     /// Nobody is without name, and the original stays for display.

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use proptest::prelude::*;
 use tenon_base::Retry;
 use tenon_import::slack::Archive;
 use tenon_import::{ImportError, Limits};
@@ -133,4 +134,23 @@ fn an_error_ends_the_stream() {
     let entries = archive.entries(&archive.channels()[0], &ids, &Wire).expect("scans");
     let all: Vec<_> = entries.collect();
     assert_eq!((all.len(), all[0].is_err()), (1, true));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Bytes changed anywhere in an archive are found or harmless, never a panic.
+    #[test]
+    fn changed_bytes_never_panic(changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6)) {
+        let day = r#"[{"user":"U1","ts":"1.0","text":"<@U1>"},{"user":"U2","ts":"2.0","thread_ts":"1.0"}]"#;
+        let list = r#"[{"id":"C1","name":"general","members":["U1"]}]"#;
+        let mut bytes = zip(&[("users.json", crate::fixture::USERS), ("channels.json", list), (DAY, day)]);
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(report) = try_open(bytes).and_then(|archive| archive.dry_run()) {
+            prop_assert!(report.entries() <= 5);
+        }
+    }
 }

@@ -201,6 +201,22 @@ fn conversations_of_every_kind() {
     assert_eq!(archive.report().changed.len(), 1);
 }
 
+/// Two conversations never have one title, so that a server that knows groups by name keeps them apart.
+#[test]
+fn titles_are_unique() {
+    let archive = open(&[
+        (
+            "channels.json",
+            r#"[{"id":"C1","name":"ops"},{"id":"C2","name":"Ops "},{"id":"C3","name":"\u0007"}]"#,
+        ),
+        ("groups.json", r#"[{"id":"G1","name":"ops"},{"id":"G2","name":"ops (G1)"},{"id":"G3"}]"#),
+        ("ops/2020-01-01.json", "[]"),
+    ]);
+    let titles: Vec<_> = archive.channels().iter().map(|c| c.title.as_str()).collect();
+    assert_eq!(titles, ["ops", "Ops (C2)", "C3", "ops (G1)", "ops (G1) (G2)", "G3"]);
+    assert_eq!(archive.channels()[0].days(), 1);
+}
+
 /// Without any list the folders alone make the conversations, and everybody is a stranger.
 #[test]
 fn lists_may_be_missing() {
