@@ -208,6 +208,12 @@ impl Decoded {
     }
 }
 
+/// The use number that bytes which look like a frame name; only [`Frame::decode`] tells whether it is true.
+pub fn named_use(bytes: &[u8]) -> Option<u32> {
+    let is_frame = bytes.len() >= HEADER_BYTES && bytes[..4] == MAGIC;
+    is_frame.then(|| take_u32(bytes, 32))
+}
+
 /// The first frame magic at an 8-byte step of `bytes` from `from` on.
 pub fn find_magic(bytes: &[u8], from: usize) -> Option<usize> {
     let start = from.next_multiple_of(8);

@@ -29,6 +29,8 @@ pub struct RecoveryReport {
     pub damage: Vec<Damage>,
     /// Partitions that may have lost records: they refuse appends until an operator acts.
     pub damaged_partitions: Vec<PartitionId>,
+    /// Uses whose header is bad and whose records told where they belong.
+    pub headers_lost: Vec<u32>,
     /// Uses whose footer was lost and whose end was found by the chain.
     pub footers_lost: Vec<u32>,
     /// The store's applied position lies below the oldest record held (K3).

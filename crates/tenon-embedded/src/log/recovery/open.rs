@@ -39,6 +39,8 @@ pub(super) struct Files {
     pub(super) by_use: BTreeMap<u32, Slot>,
     pub(super) footers: BTreeMap<u32, Footer>,
     pub(super) free: Vec<Slot>,
+    /// Uses that were found by their records, because the header is bad.
+    pub(super) headers_lost: Vec<u32>,
     pub(super) next_index: u32,
 }
 
@@ -98,6 +100,7 @@ pub(crate) fn recover(
     report.records_scanned = walk.records;
     report.was_unclean = tail.is_some() && !walk.is_last_clean;
     report.damage.append(&mut walk.damage);
+    report.headers_lost.clone_from(&files.headers_lost);
     report.footers_lost.append(&mut walk.footers_lost);
     let (standing, unproven) = (walk.standing, walk.unproven);
     let intake = repair::Start { ring, intake, files, closed, tail, standing, unproven };
@@ -215,7 +218,49 @@ fn find_files(ring: &Ring, is_new: bool) -> Result<Files, LogError> {
         files.next_index = files.next_index.max(index + 1);
         find_file(ring, name, &mut files)?;
     }
+    claim_headless(ring, &mut files)?;
     Ok(files)
+}
+
+/// A segment whose header is bad, but whose records verify at their places in a use that is missing beside the others, is
+/// that use: the header only says once more what each record says. Used again it would be lost for good.
+fn claim_headless(ring: &Ring, files: &mut Files) -> Result<(), LogError> {
+    let mut claims = Vec::new();
+    for slot in std::mem::take(&mut files.free) {
+        match claimed_use(ring, &slot)? {
+            Some(use_number) => claims.push((use_number, slot)),
+            None => files.free.push(slot),
+        }
+    }
+    // From the newest on: the oldest use held may be followed downwards.
+    claims.sort_by_key(|(use_number, _)| std::cmp::Reverse(*use_number));
+    for (use_number, slot) in claims {
+        let has = |number: Option<u32>| number.is_some_and(|n| files.by_use.contains_key(&n));
+        let is_beside = has(use_number.checked_add(1)) || has(use_number.checked_sub(1));
+        if has(Some(use_number)) || !(is_beside || files.by_use.is_empty()) {
+            files.free.push(slot);
+            continue;
+        }
+        take_footer(ring, use_number, &slot, files)?;
+        files.headers_lost.push(use_number);
+        files.by_use.insert(use_number, slot);
+    }
+    Ok(())
+}
+
+/// The use that the first record of a segment names, if it verifies there.
+fn claimed_use(ring: &Ring, slot: &Slot) -> Result<Option<u32>, LogError> {
+    let bytes = ring.geometry.data_end + FOOTER_BYTES;
+    let mut buffer = AlignedBuffer::new(bytes);
+    let path = ring.directory.join(&slot.name);
+    read_exact(slot.file.as_ref(), buffer.bytes_mut(), 0).map_err(|e| failed(&path, &e))?;
+    for block in (HEADER_BYTES..ring.geometry.data_end).step_by(BLOCK_BYTES) {
+        let Some(use_number) = frame::named_use(&buffer.bytes()[block..]) else { continue };
+        if view(ring, use_number, &buffer).frame_at(block).is_ok() {
+            return Ok(Some(use_number));
+        }
+    }
+    Ok(None)
 }
 
 fn find_file(ring: &Ring, name: String, files: &mut Files) -> Result<(), LogError> {
@@ -246,9 +291,27 @@ fn find_file(ring: &Ring, name: String, files: &mut Files) -> Result<(), LogErro
         return Err(LogError::Unreadable(text));
     }
     let use_number = header.use_number;
+    let slot = Slot { name, file };
+    take_footer(ring, use_number, &slot, files)?;
+    match files.by_use.insert(use_number, slot) {
+        None => Ok(()),
+        Some(twin) => {
+            let text = format!("{} and {} are both use {use_number}", path.display(), twin.name);
+            Err(LogError::Unreadable(text))
+        }
+    }
+}
+
+fn take_footer(
+    ring: &Ring,
+    use_number: u32,
+    slot: &Slot,
+    files: &mut Files,
+) -> Result<(), LogError> {
+    let path = ring.directory.join(&slot.name);
     let mut block = AlignedBuffer::new(FOOTER_BYTES);
     let at = ring.geometry.data_end as u64;
-    read_exact(file.as_ref(), block.bytes_mut(), at).map_err(|e| failed(&path, &e))?;
+    read_exact(slot.file.as_ref(), block.bytes_mut(), at).map_err(|e| failed(&path, &e))?;
     match Footer::decode(block.bytes()) {
         Err(bad @ BadBlock::Newer(_)) => return Err(refused(&path, bad)),
         Ok(footer) if footer.use_number == use_number && footer.device_id == ring.device.id => {
@@ -256,13 +319,7 @@ fn find_file(ring: &Ring, name: String, files: &mut Files) -> Result<(), LogErro
         }
         Ok(_) | Err(BadBlock::Damaged) => {}
     }
-    match files.by_use.insert(use_number, Slot { name, file }) {
-        None => Ok(()),
-        Some(twin) => {
-            let text = format!("{} and {} are both use {use_number}", path.display(), twin.name);
-            Err(LogError::Unreadable(text))
-        }
-    }
+    Ok(())
 }
 
 /// The newest use that holds anything; checks that none is missing below it (L9).
