@@ -19,4 +19,4 @@ pub mod store;
 pub use engine::{
     Answer, AppEvent, Auth, Command, ConnectionState, Engine, EngineConfig, ListLine, Now, Output,
 };
-pub use store::{MemoryStore, Store, StoreError, StoreOp};
+pub use store::{MemoryStore, SqliteStore, Store, StoreError, StoreOp};

@@ -9,8 +9,10 @@
 //! - A message row is never replaced by an older version of it.
 
 mod memory;
+mod sqlite;
 
 pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
 
 use tenon_wire::{flag, v1};
 
