@@ -28,4 +28,11 @@ pub use number::{
     close_reason, device_item_type, ephemeral_type, event_type, feature, flag, go_away_reason,
     kind, message_kind, method, network, op_type, rebase_reason, role, setting,
 };
+/// What every message can do; named here so that other rooms need not name the codec.
+pub use prost::Message;
 pub use session::{ClientEvent, ClientSession, End, ServerEvent, ServerSession, WindowFull};
+
+/// The encoded bytes of a message, for a `body` field.
+pub fn encode(message: &impl Message) -> bytes::Bytes {
+    message.encode_to_vec().into()
+}

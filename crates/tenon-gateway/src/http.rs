@@ -1,0 +1,62 @@
+//! HTTP beside frames: sign-in, tickets, health, and the way into a WebSocket. Errors are JSON with a code of the registry.
+
+mod account;
+mod connect;
+mod refusal;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tenon_wire::ErrorCode;
+use tokio::sync::watch;
+
+use crate::connection::House;
+pub(crate) use refusal::Refused;
+
+/// Bytes of a JSON call: names, a password, a label.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Where a call came from: the address of its socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// What the routes need.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) house: Arc<House>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// The routes; `extra` is merged and answers what is not here.
+pub(crate) fn router(desk: Desk, extra: Router) -> Router {
+    let own = Router::new()
+        .route("/v1/connect", get(connect::connect))
+        .route("/v1/login", post(account::login))
+        .route("/v1/ticket", post(account::ticket))
+        .route("/v1/logout", post(account::logout))
+        .route("/health", get(health))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(desk);
+    own.fallback_service(extra.fallback(absent)).method_not_allowed_fallback(not_allowed)
+}
+
+/// Public: says no more than a load balancer needs.
+async fn health(State(desk): State<Desk>) -> Response {
+    if *desk.stop.borrow() {
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        return (status, Json(serde_json::json!({ "status": "draining" }))).into_response();
+    }
+    Json(serde_json::json!({ "status": "ok" })).into_response()
+}
+
+async fn absent() -> Refused {
+    Refused::of(ErrorCode::Absent, "no such page")
+}
+
+async fn not_allowed() -> Refused {
+    Refused::of(ErrorCode::KindRefused, "this method is not for this page")
+}
