@@ -477,7 +477,9 @@ impl Users for Rooms {
         Handover::Accepted
     }
 
-    fn revoke(&self, _: OrgId, _: UserId, _: Option<DeviceId>) {}
+    fn revoke(&self, _: OrgId, _: UserId, _: Option<DeviceId>) -> Handover {
+        Handover::Accepted
+    }
 }
 
 impl Conversations for Rooms {
