@@ -13,6 +13,7 @@ mod flow;
 mod handshake;
 mod hostile;
 mod peer;
+mod real;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -37,7 +38,7 @@ struct Node {
 }
 
 /// Time of the test runtime, so that a paused runtime pauses the gateway as well.
-struct RuntimeClock(tokio::time::Instant);
+pub(crate) struct RuntimeClock(tokio::time::Instant);
 
 impl Clock for RuntimeClock {
     fn now(&self) -> Timestamp {

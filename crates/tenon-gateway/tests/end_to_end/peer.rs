@@ -110,13 +110,17 @@ impl Peer {
         }
     }
 
+    pub(crate) fn queue_epoch(&self) -> u32 {
+        self.welcome.units[0].queue_epoch
+    }
+
     pub(crate) fn ack(&mut self, pts: u64) {
-        let cursor = v1::Cursor { unit: 1, queue_epoch: EPOCH.0, pts };
+        let cursor = v1::Cursor { unit: 1, queue_epoch: self.queue_epoch(), pts };
         self.session.send_ack(&v1::Ack { cursors: vec![cursor], ..v1::Ack::default() });
     }
 
     pub(crate) fn subscribe(&mut self, pts: u64) {
-        let (unit, queue_epoch) = (1, EPOCH.0);
+        let (unit, queue_epoch) = (1, self.queue_epoch());
         self.session.send_subscribe(&v1::Subscribe { unit, queue_epoch, from_pts: pts });
     }
 

@@ -173,7 +173,7 @@ impl Machine {
         if !self.is_live() {
             return;
         }
-        for part in tips.chunks(TIPS_PER_FRAME) {
+        for part in self.unheard(tips).chunks(TIPS_PER_FRAME) {
             let frame = v1::ConvTips { tips: part.iter().map(map::tip).collect() };
             if self.session.conv_tips(&frame) {
                 self.note_told(part);
@@ -238,9 +238,14 @@ impl Machine {
     }
 
     fn tell_unheard(&self, tips: Vec<Tip>) {
-        let followed = &self.tips.followed;
-        let is_new = |tip: &Tip| followed.get(&tip.conv).is_some_and(|told| *told < tip.rev);
-        let news: Vec<_> = tips.into_iter().filter(is_new).collect();
+        let news = self.unheard(tips);
         self.mailbox.return_tips(news);
+    }
+
+    /// Those of followed conversations that the device has not been told of.
+    pub(super) fn unheard(&self, mut tips: Vec<Tip>) -> Vec<Tip> {
+        let followed = &self.tips.followed;
+        tips.retain(|tip| followed.get(&tip.conv).is_some_and(|told| *told < tip.rev));
+        tips
     }
 }

@@ -210,7 +210,7 @@ impl Machine {
             pong.list_digest = list_digest;
             pong.list_digest_pts = tip.0;
         }
-        let tips = self.mailbox.take_tips();
+        let tips = self.unheard(self.mailbox.take_tips());
         self.note_told(&tips);
         pong.tips = tips.iter().map(map::tip).collect();
         self.session.pong(id, &pong);
