@@ -40,6 +40,24 @@ const DOC: Step = Step {
     env: &[("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links")],
 };
 
+/// Planted bugs, one invariant broken each: the tests that run them fail if they see nothing. Built apart, because the
+/// switch changes every crate.
+const BUGS: Step = Step {
+    name: "bugs",
+    args: &[
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--target-dir",
+        "target/bugs",
+        "-p",
+        "tenon-client",
+        "--test",
+        "faults",
+    ],
+    env: &[],
+};
+
 /// Runs every step of the gate and tells at the end which of them failed.
 pub(crate) fn run(root: &Path) -> ExitCode {
     let mut failed = Vec::new();
@@ -55,6 +73,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
     note("dependencies", report(dependencies::check(root)) == ExitCode::SUCCESS);
     note("lint", cargo(root, &LINT, &[]));
     note("test", cargo(root, &TEST, &[]));
+    note("bugs", cargo(root, &BUGS, &[]));
     note("doc", cargo(root, &DOC, &[]));
     if failed.is_empty() {
         println!("check ok");
@@ -66,7 +85,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
 
 /// Runs one cargo step by its name; `rest` goes to it unchanged.
 pub(crate) fn run_one(root: &Path, name: &str, rest: &[String]) -> ExitCode {
-    let found = [FMT, LINT, TEST, DOC].into_iter().find(|step| step.name == name);
+    let found = [FMT, LINT, TEST, BUGS, DOC].into_iter().find(|step| step.name == name);
     match found {
         Some(step) if cargo(root, &step, rest) => ExitCode::SUCCESS,
         Some(_) => ExitCode::from(1),
@@ -77,17 +96,23 @@ pub(crate) fn run_one(root: &Path, name: &str, rest: &[String]) -> ExitCode {
 /// Calls cargo; a cargo that cannot be started counts as failed.
 fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
     println!("step {}: cargo {} {}", step.name, step.args.join(" "), rest.join(" "));
-    let status = Command::new("cargo")
-        .args(step.args)
-        .args(rest)
-        .envs(step.env.iter().copied())
-        .current_dir(root)
-        .status();
-    match status {
+    let mut command = Command::new("cargo");
+    command.args(step.args).args(rest).envs(step.env.iter().copied()).current_dir(root);
+    if step.name == BUGS.name {
+        command.env("RUSTFLAGS", bugs_flags());
+    }
+    match command.status() {
         Ok(status) => status.success(),
         Err(error) => {
             println!("cargo could not be started: {error}");
             false
         }
     }
+}
+
+/// The flags of this run, and the switch.
+#[expect(clippy::disallowed_methods, reason = "a tool passes on the environment it was started in")]
+fn bugs_flags() -> String {
+    let given = std::env::var("RUSTFLAGS").unwrap_or_default();
+    format!("{given} --cfg bugs").trim().to_owned()
 }

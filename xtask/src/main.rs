@@ -31,6 +31,7 @@ cargo xtask COMMAND
   dependencies  licences, one crypto provider, number of packages
   lint          clippy over the workspace, warnings denied
   test          tests of the workspace; further arguments go to cargo test
+  bugs          planted bugs are found by the tests that look for them
   doc           documentation builds without broken links
 ";
 
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     let root = root();
     match command.as_str() {
         "check" => check::run(&root),
-        "fmt" | "lint" | "test" | "doc" => check::run_one(&root, &command, &rest),
+        "fmt" | "lint" | "test" | "bugs" | "doc" => check::run_one(&root, &command, &rest),
         "floors" => report(floors::check(&root)),
         "tidy" => report(tidy::check(&root)),
         "dependencies" => report(dependencies::check(&root)),
