@@ -54,6 +54,10 @@ const BUGS: Step = Step {
         "tenon-client",
         "--test",
         "faults",
+        // The switch is one for the process: nothing else may run beside.
+        "planted",
+        "--",
+        "--test-threads=1",
     ],
     env: &[],
 };
