@@ -74,3 +74,6 @@ pub(crate) const fn role(role: Role) -> u32 {
 pub(crate) fn role_of(number: u32) -> Option<Role> {
     Role::from_number(u8::try_from(number).ok()?)
 }
+
+#[cfg(test)]
+mod tests;
