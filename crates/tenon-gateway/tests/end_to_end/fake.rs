@@ -50,6 +50,7 @@ struct State {
     held_logins: Vec<(Login, Reply<Result<Credential, Refusal>>)>,
     holds_logins: bool,
     hellos: usize,
+    binding: [u8; 32],
     verified: Vec<Vec<UserId>>,
     held_hellos: Option<Vec<HeldHello>>,
 }
@@ -88,6 +89,9 @@ impl Rooms {
     }
     pub(crate) fn hellos(&self) -> usize {
         self.state().hellos
+    }
+    pub(crate) fn binding(&self) -> [u8; 32] {
+        self.state().binding
     }
     pub(crate) fn live(&self) -> usize {
         self.state().live.len()
@@ -249,6 +253,7 @@ impl Admission for Rooms {
     fn hello(&self, hello: HelloRequest, reply: Reply<Result<Admitted, Refusal>>) {
         let mut state = self.state();
         state.hellos += 1;
+        state.binding = hello.binding;
         if let Some(held) = &mut state.held_hellos {
             held.push((hello, reply));
             return;

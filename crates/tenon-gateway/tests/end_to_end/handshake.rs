@@ -102,6 +102,7 @@ async fn frames_behind_a_hello_wait_for_its_verdict() {
         let hello = hello(1, 10, 1, Some(0));
         let mut session = tenon_wire::ClientSession::new(&hello, tenon_base::Deadline(0)).unwrap();
         session.send_message(&crate::peer::text(50, 1, "early"));
+        let socket = Box::new(socket);
         let mut peer = Peer { session, socket, welcome: v1::HelloAck::default() };
         assert!(matches!(peer.next().await, ClientEvent::HelloAck(_)));
         loop {

@@ -14,6 +14,7 @@ mod handshake;
 mod hostile;
 mod peer;
 mod real;
+mod secure;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use fake::Rooms;
 /// A node with fake rooms behind a real gateway.
 struct Node {
     address: SocketAddr,
+    fingerprint: Option<String>,
     rooms: Arc<Rooms>,
     multicast: Arc<dyn Multicast>,
     metrics: Metrics,
@@ -53,6 +55,15 @@ async fn node() -> Node {
     node_with(|_| {}).await
 }
 
+fn doors(rooms: &Arc<Rooms>) -> Doors {
+    Doors {
+        admission: Arc::clone(rooms) as _,
+        users: Arc::clone(rooms) as _,
+        conversations: Arc::clone(rooms) as _,
+        clock: Arc::new(RuntimeClock(tokio::time::Instant::now())),
+    }
+}
+
 async fn node_with(adjust: impl FnOnce(&mut GatewayOptions)) -> Node {
     let mut options = GatewayOptions::new(([127, 0, 0, 1], 0).into());
     options.multicast_window = std::time::Duration::from_millis(5);
@@ -60,16 +71,12 @@ async fn node_with(adjust: impl FnOnce(&mut GatewayOptions)) -> Node {
     adjust(&mut options);
     let rooms = Arc::new(Rooms::default());
     let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-    let doors = Doors {
-        admission: Arc::clone(&rooms) as _,
-        users: Arc::clone(&rooms) as _,
-        conversations: Arc::clone(&rooms) as _,
-        clock: Arc::new(RuntimeClock(tokio::time::Instant::now())),
-    };
+    let doors = doors(&rooms);
     let (gateway, multicast) = Gateway::new(options, doors, metrics.clone());
     let listening = gateway.listen().await.unwrap();
     let address = listening.address();
+    let fingerprint = listening.fingerprint().map(str::to_owned);
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(listening.serve(stopped, axum::Router::new()));
-    Node { address, rooms, multicast, metrics, stop, serving }
+    Node { address, fingerprint, rooms, multicast, metrics, stop, serving }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tenon_base::Deadline;
 use tenon_wire::session::End;
 use tenon_wire::{ClientEvent, ClientSession, v1};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::fake::{EPOCH, secret, text_body};
@@ -15,9 +15,13 @@ use crate::fake::{EPOCH, secret, text_body};
 /// Longest wait of a test for something that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A byte stream, plain or not.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
 pub(crate) struct Peer {
     pub(crate) session: ClientSession,
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Box<dyn Socket>,
     pub(crate) welcome: v1::HelloAck,
 }
 
@@ -54,6 +58,11 @@ impl Peer {
     /// Connects; the end, if the Hello is refused.
     pub(crate) async fn try_connect(address: SocketAddr, hello: &v1::Hello) -> Result<Self, End> {
         let socket = TcpStream::connect(address).await.unwrap();
+        Self::over(Box::new(socket), hello).await
+    }
+
+    /// The same over a stream that is open.
+    pub(crate) async fn over(socket: Box<dyn Socket>, hello: &v1::Hello) -> Result<Self, End> {
         let session = ClientSession::new(hello, Deadline(0)).unwrap();
         let mut peer = Self { session, socket, welcome: v1::HelloAck::default() };
         match peer.next().await {

@@ -80,7 +80,7 @@ fn send_frame() -> v1::Send {
         body: text("hi"),
         reply_seq: 1,
         mentions: vec![20],
-        flags: u32::MAX & !flag::VOID,
+        flags: !flag::VOID,
         to: vec![30],
         expires_in_s: 60,
         valid_for_s: 5,
