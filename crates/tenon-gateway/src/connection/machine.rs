@@ -124,10 +124,10 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// A connection that just opened. `binding` is the TLS exporter value where the device sees it too, else zeros.
-    pub(crate) fn new(house: Arc<House>, binding: [u8; 32], features: u64) -> Self {
+    pub(crate) fn new(house: Arc<House>, binding: [u8; 32], features: u64) -> Box<Self> {
         let now = house.doors.clock.monotonic();
         let (id, mailbox) = house.enter();
-        Self {
+        Box::new(Self {
             session: ServerSession::new(now),
             house,
             id,
@@ -147,7 +147,7 @@ impl Machine {
             open: Open::default(),
             tips: Tips::default(),
             end: None,
-        }
+        })
     }
 
     pub(crate) fn mailbox(&self) -> Arc<Mailbox> {

@@ -15,8 +15,8 @@ use crate::connection::machine::Machine;
 use crate::map::hello::FEATURES;
 use crate::transport::websocket::{BINARY, Socket, TEXT, TEXT_BYTES_MAX};
 
-/// Read buffer per connection: a frame of a chat is smaller.
-const READ_BUFFER: usize = 4 * 1024;
+/// Read buffer per connection, held while it is idle: a frame of a chat is smaller.
+const READ_BUFFER: usize = 2 * 1024;
 /// A binary message holds whole frames; one largest frame with its header must fit.
 const BINARY_BYTES_MAX: usize = FRAME_UP_BYTES_MAX + 1024;
 

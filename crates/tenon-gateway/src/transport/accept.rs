@@ -63,14 +63,18 @@ impl Reception {
     pub(crate) async fn serve(self, socket: TcpStream, peer: SocketAddr, pass: Pass) {
         prepare(&socket);
         let wait = self.house.options.hello_wait;
-        match tokio::time::timeout(wait, self.meet(socket, peer)).await {
-            Ok(Ok(Met::PlainFrames(stream))) => self.frames(stream, [0; 32], pass).await,
+        // Boxed, so that a long connection holds its own way only and not room for the largest of them.
+        let met = tokio::time::timeout(wait, Box::pin(self.meet(socket, peer))).await;
+        match met {
+            Ok(Ok(Met::PlainFrames(stream))) => {
+                Box::pin(self.frames(stream, [0; 32], pass)).await;
+            }
             Ok(Ok(Met::TlsFrames(stream))) => {
                 let binding = tls::binding(stream.get_ref().1);
-                self.frames(stream, binding, pass).await;
+                Box::pin(self.frames(stream, binding, pass)).await;
             }
-            Ok(Ok(Met::PlainHttp(stream))) => self.http(stream, peer, pass).await,
-            Ok(Ok(Met::TlsHttp(stream))) => self.http(stream, peer, pass).await,
+            Ok(Ok(Met::PlainHttp(stream))) => Box::pin(self.http(stream, peer, pass)).await,
+            Ok(Ok(Met::TlsHttp(stream))) => Box::pin(self.http(stream, peer, pass)).await,
             Ok(Err(reason)) => self.house.metrics.refused.with_label_values(&[reason]).inc(),
             Err(_) => self.house.metrics.refused.with_label_values(&["silent"]).inc(),
         }
