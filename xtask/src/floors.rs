@@ -46,9 +46,9 @@ const HOUSE: &[(&str, Floor, &[&str])] = &[
 const ENGINES: &[(&str, &[&str])] = &[
     ("fjall", &["tenon-embedded"]),
     ("rusqlite", &["tenon-client"]),
-    ("prost", &["tenon-wire", "tenon-client", "tenon-gateway", "tenon-bench"]),
+    ("prost", &["tenon-wire", "tenon-client", "tenon-gateway", "tenon-bench", "tenon-server"]),
     ("pbjson", &["tenon-wire"]),
-    ("axum", &["tenon-gateway"]),
+    ("axum", &["tenon-gateway", "tenon-server"]),
     ("hyper", &["tenon-gateway", "tenon-server", "tenon-bench"]),
     ("tokio-tungstenite", &["tenon-client", "tenon-bench"]),
 ];
