@@ -217,6 +217,8 @@ pub struct LinkKey {
     pub device: DeviceId,
     /// Its connection counter.
     pub conn_ctr: ConnCtr,
+    /// Number of the HTTP exchange under that counter; 0 for a long connection.
+    pub exchange: u32,
 }
 
 /// A device that wants its stream.
@@ -265,7 +267,7 @@ pub enum Attached {
     },
     /// `device_epoch` is not the stored one.
     DeviceEpochStale,
-    /// `conn_ctr` is not above the stored one.
+    /// `conn_ctr` is not above the stored one, nor a repeat or successor of an exchange under it.
     ConnectionStale,
     /// The device was removed or the user disabled.
     SessionEnded,

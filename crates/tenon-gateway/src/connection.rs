@@ -1,9 +1,11 @@
 //! One connection: the session machine of `tenon-wire` between a transport and the other rooms.
 //!
 //! [`machine`] is the state without sockets: events of the session and mail of the rooms in, frames and calls out.
-//! [`driver`] moves bytes between it and a [`crate::transport::Wire`]. One task each, no locks but the mailbox.
+//! [`driver`] moves bytes between it and a [`crate::transport::Wire`]; [`exchange`] does it for one HTTP call. One task
+//! each, no locks but the mailbox.
 
 pub(crate) mod driver;
+pub(crate) mod exchange;
 pub(crate) mod machine;
 pub(crate) mod mailbox;
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod connect;
+mod exchange;
 mod refusal;
 
 use std::net::IpAddr;
@@ -35,6 +36,7 @@ pub(crate) struct Desk {
 pub(crate) fn router(desk: Desk, extra: Router) -> Router {
     let own = Router::new()
         .route("/v1/connect", get(connect::connect))
+        .route("/v1/exchange", post(exchange::exchange).layer(exchange::body_limit()))
         .route("/v1/login", post(account::login))
         .route("/v1/ticket", post(account::ticket))
         .route("/v1/logout", post(account::logout))

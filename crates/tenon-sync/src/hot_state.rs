@@ -1,6 +1,6 @@
 //! Users in memory over the log, bounded in bytes; only clean ones without connection leave.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tenon_base::{ConversationId, DeviceId, Map, OrgId, QueueEpoch, UserId};
@@ -25,6 +25,8 @@ pub(crate) struct Hot {
     pub(crate) tail: VecDeque<Held>,
     /// Live connections, at most one per device.
     pub(crate) links: Vec<Link>,
+    /// Last HTTP exchange under the stored connection counter; may be forgotten, then any is taken.
+    pub(crate) exchanges: BTreeMap<DeviceId, u32>,
     pub(crate) header_dirty: bool,
     pub(crate) devices_dirty: BTreeSet<DeviceId>,
     pub(crate) lines_dirty: BTreeSet<ConversationId>,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tenon_base::limits::BATCH_EVENTS_MAX;
 use tenon_base::{ConnCtr, DeviceId, Pts};
-use tenon_core::handover::DeviceLink;
+use tenon_core::handover::{DeviceLink, LinkKey};
 
 /// One connection and its credit window.
 pub(crate) struct Link {
     pub(crate) device: DeviceId,
     pub(crate) conn_ctr: ConnCtr,
+    pub(crate) exchange: u32,
     pub(crate) to: Arc<dyn DeviceLink>,
     /// Sent up to here.
     pub(crate) sent: Pts,
@@ -34,16 +35,11 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        device: DeviceId,
-        conn_ctr: ConnCtr,
-        to: Arc<dyn DeviceLink>,
-        sent: Pts,
-        window_bytes: u32,
-    ) -> Self {
+    pub(crate) fn new(key: LinkKey, to: Arc<dyn DeviceLink>, sent: Pts, window_bytes: u32) -> Self {
         Self {
-            device,
-            conn_ctr,
+            device: key.device,
+            conn_ctr: key.conn_ctr,
+            exchange: key.exchange,
             to,
             sent,
             is_streaming: true,

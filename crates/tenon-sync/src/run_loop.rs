@@ -324,7 +324,9 @@ impl PartitionLoop {
             reply.send(Attached::DeviceEpochStale);
             return Ok(());
         }
-        if key.conn_ctr <= state.conn_ctr {
+        let last_exchange = hot.exchanges.get(&key.device).copied().unwrap_or(0);
+        let goes_on = key.conn_ctr == state.conn_ctr && key.exchange > 0;
+        if key.conn_ctr <= state.conn_ctr && !(goes_on && key.exchange >= last_exchange) {
             reply.send(Attached::ConnectionStale);
             return Ok(());
         }
@@ -346,7 +348,7 @@ impl PartitionLoop {
             CursorVerdict::Continue(pts) => (pts, None),
             CursorVerdict::Rebase(reason) => (tip, Some(reason)),
         };
-        let link = Link::new(key.device, key.conn_ctr, attach.link, start, attach.window_bytes);
+        let link = Link::new(key, attach.link, start, attach.window_bytes);
         self.replace_link(key, link, start, attach.time, reason);
         reply.send(Attached::Live {
             queue_epoch,
@@ -390,6 +392,7 @@ impl PartitionLoop {
             state.acked = start;
             hot.devices_dirty.insert(key.device);
         }
+        hot.exchanges.insert(key.device, key.exchange);
         hot.links.push(link);
         self.metrics.links.inc();
     }
@@ -398,7 +401,8 @@ impl PartitionLoop {
         let hot = self.hot.hot_mut(key.user)?;
         let zombie_may_ack = tenon_base::planted!("zombie-ack");
         let at = hot.links.iter().position(|l| {
-            l.device == key.device && (l.conn_ctr == key.conn_ctr || zombie_may_ack)
+            let is_live = l.conn_ctr == key.conn_ctr && l.exchange == key.exchange;
+            l.device == key.device && (is_live || zombie_may_ack)
         })?;
         Some((hot, at))
     }

@@ -265,6 +265,7 @@ fn key(user: u64, conn_ctr: u64) -> LinkKey {
         user: UserId(user),
         device: DeviceId(user * 10),
         conn_ctr: ConnCtr(conn_ctr),
+        exchange: 0,
     }
 }
 

@@ -112,6 +112,8 @@ pub(crate) struct Machine {
     features: u64,
     class: Class,
     first_page: usize,
+    hold: Duration,
+    rebases_open: usize,
     opened_at: Deadline,
     meter: Meter,
     owes_frame: bool,
@@ -139,6 +141,8 @@ impl Machine {
             features,
             class: Class::default(),
             first_page: 0,
+            hold: Duration::ZERO,
+            rebases_open: 0,
             opened_at: now,
             meter: Meter::default(),
             owes_frame: false,
@@ -167,6 +171,17 @@ impl Machine {
         matches!(self.phase, Phase::Live)
     }
 
+    /// True if everything asked is answered: what an exchange waits for.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        let open = self.open.commands + self.open.reads + self.open.pings + self.rebases_open;
+        self.is_live() && open == 0 && self.stream.rest.is_none()
+    }
+
+    /// How long the device lets an exchange without news be held.
+    pub(crate) const fn hold(&self) -> Duration {
+        self.hold
+    }
+
     /// The end, once it is decided; what [`Self::transmit`] still gives is to be written first.
     pub(crate) const fn end(&self) -> Option<&End> {
         self.end.as_ref()
@@ -192,14 +207,15 @@ impl Machine {
         if self.handshake_ends().is_some_and(|at| now >= at) {
             self.close(close_reason::IDLE, None, "no verified hello in time");
         }
-        let more = self.take_events(now);
+        // Mail first: it may bring the verdict on the Hello, and frames behind the Hello are heard in the same turn.
         self.take_mail(now);
+        let more = self.take_events(now);
         if self.is_live() {
             self.pump(now);
             self.tell_tips(now);
         }
         if self.end.is_none() {
-            // Mail may have ended the session.
+            // Whatever happened last may have ended the session.
             self.take_end();
         }
         more && self.end.is_none()
@@ -310,6 +326,8 @@ impl Machine {
             self.go_away(drain_ms);
         }
         if let Some(CloseOrder { reason, code }) = news.close {
+            // A displaced link is gone from sync; what it knows by this key may be the same exchange, repeated.
+            self.is_attached &= reason != close_reason::DISPLACED;
             let code = ErrorCode::from_number(code).or_else(|| code_of_close(reason));
             self.close(reason, code, "");
         }
@@ -320,7 +338,10 @@ impl Machine {
             Mail::Admitted(result) => self.on_admitted(result),
             Mail::Attached(result) => self.on_attached(result),
             Mail::Tips(tips) => self.on_welcome_tips(&tips, now),
-            Mail::FirstPage(order, answer) => self.on_first_page(order, answer),
+            Mail::FirstPage(order, answer) => {
+                self.rebases_open = self.rebases_open.saturating_sub(1);
+                self.on_first_page(order, answer);
+            }
             other => self.on_answer(other),
         }
     }

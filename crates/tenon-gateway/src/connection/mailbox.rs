@@ -266,6 +266,10 @@ impl Mailbox {
     pub(crate) fn shut(&self) -> bool {
         let closed = State { is_closed: true, ..State::default() };
         let left = std::mem::replace(&mut *self.state(), closed);
+        let close = left.news.close.map(|order| order.reason);
+        if close == Some(tenon_wire::close_reason::DISPLACED) {
+            return false;
+        }
         left.news.mail.iter().any(|m| matches!(m, Mail::Attached(Some(Attached::Live { .. }))))
     }
 }

@@ -67,7 +67,7 @@ fn chosen(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 /// Pages of this host and of the list may connect; programs send no origin.
-fn is_origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+pub(super) fn is_origin_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
     if allowed.iter().any(|one| one.eq_ignore_ascii_case(origin)) {

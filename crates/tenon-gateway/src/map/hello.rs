@@ -32,6 +32,10 @@ pub(crate) struct Presented {
     pub(crate) class: Class,
     /// Connection counter.
     pub(crate) conn_ctr: ConnCtr,
+    /// HTTP exchange number; 0 on a long connection.
+    pub(crate) exchange: u32,
+    /// How long an exchange without news may be held, milliseconds.
+    pub(crate) wait_ms: u32,
 }
 
 /// Network class of section 10.2: how soon tips of closed conversations are told and how large frames are aimed at.
@@ -89,6 +93,10 @@ pub(crate) fn read(
     if hello.proto_min > PROTO || hello.proto_max < PROTO {
         return Err(ErrorCode::ProtoUnsupported);
     }
+    let is_exchange = offered & feature::EXCHANGE != 0;
+    if is_exchange != (hello.exchange > 0) {
+        return Err(ErrorCode::BadMessage);
+    }
     let auth = match hello.auth.clone().ok_or(ErrorCode::BadMessage)? {
         v1::hello::Auth::Ticket(secret) => Auth::Ticket(secret),
         v1::hello::Auth::Resume(secret) => Auth::Resume(secret),
@@ -120,6 +128,8 @@ pub(crate) fn read(
         features: hello.features & offered,
         class,
         conn_ctr: ConnCtr(hello.conn_ctr),
+        exchange: hello.exchange,
+        wait_ms: hello.wait_ms,
     };
     Ok((request, presented))
 }
@@ -139,6 +149,9 @@ pub(crate) fn window(wanted: u32, class: Class) -> u32 {
 /// What this server offers on a long connection.
 pub(crate) const FEATURES: u64 =
     feature::EPHEMERAL | feature::CONV_PUSH | feature::CHUNKED_RESPONSE;
+
+/// What it offers in an HTTP exchange, where nothing is pushed by itself.
+pub(crate) const EXCHANGE_FEATURES: u64 = feature::CHUNKED_RESPONSE | feature::EXCHANGE;
 
 /// What a device may do, in numbers.
 pub(crate) fn limits() -> v1::Limits {

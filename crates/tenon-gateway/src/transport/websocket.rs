@@ -1,6 +1,6 @@
 //! Frames over WebSocket: binary messages of whole frames, or text messages of envelopes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -42,8 +42,8 @@ pub(crate) struct Socket {
     inner: WebSocket,
     form: Form,
     is_unflushed: bool,
-    /// Text that goes before anything else.
-    last_words: Option<String>,
+    /// Texts that wait for room, the next one first.
+    waiting: VecDeque<String>,
     /// Overrides the close code.
     close_code: Option<u16>,
     is_close_sent: bool,
@@ -57,7 +57,7 @@ impl Socket {
             inner,
             form,
             is_unflushed: false,
-            last_words: None,
+            waiting: VecDeque::new(),
             close_code: None,
             is_close_sent: false,
         }
@@ -68,7 +68,7 @@ impl Socket {
             (Message::Binary(bytes), Form::Binary) => into.extend_from_slice(&bytes),
             (Message::Text(text), Form::Text(methods)) => {
                 if let Err(error) = read_text(text.as_bytes(), methods, into) {
-                    self.last_words = farewell(&error);
+                    self.waiting.extend(farewell(&error));
                     self.close_code = close_code(close_reason::PROTOCOL_ERROR);
                     return false;
                 }
@@ -95,15 +95,17 @@ impl Wire for Socket {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, frames: &mut Bytes) -> Poll<io::Result<()>> {
-        if !frames.is_empty() {
-            ready!(Pin::new(&mut self.inner).poll_ready(cx)).map_err(io::Error::other)?;
+        if let Form::Text(methods) = &mut self.form
+            && !frames.is_empty()
+        {
             let frames = std::mem::take(frames);
-            let message = match &mut self.form {
-                Form::Binary => Message::Binary(frames),
-                Form::Text(methods) => {
-                    let text = write_text(&frames, methods).map_err(io::Error::other)?;
-                    Message::Text(text.into())
-                }
+            self.waiting.extend(write_texts(&frames, methods).map_err(io::Error::other)?);
+        }
+        if !frames.is_empty() || !self.waiting.is_empty() {
+            ready!(Pin::new(&mut self.inner).poll_ready(cx)).map_err(io::Error::other)?;
+            let message = match self.waiting.pop_front() {
+                Some(text) => Message::Text(text.into()),
+                None => Message::Binary(std::mem::take(frames)),
             };
             Pin::new(&mut self.inner).start_send(message).map_err(io::Error::other)?;
             self.is_unflushed = true;
@@ -115,7 +117,7 @@ impl Wire for Socket {
     }
 
     fn is_writing(&self) -> bool {
-        self.is_unflushed
+        self.is_unflushed || !self.waiting.is_empty()
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, reason: u32) -> Poll<()> {
@@ -123,7 +125,7 @@ impl Wire for Socket {
             if ready!(Pin::new(&mut self.inner).poll_ready(cx)).is_err() {
                 return Poll::Ready(());
             }
-            if let Some(text) = self.last_words.take() {
+            if let Some(text) = self.waiting.pop_front() {
                 let sent = Pin::new(&mut self.inner).start_send(Message::Text(text.into()));
                 // Room for the close itself is asked for again.
                 return if sent.is_err() { Poll::Ready(()) } else { self.poll_close(cx, reason) };
@@ -160,11 +162,11 @@ pub(crate) fn read_text(
     Ok(())
 }
 
-/// Whole frames as one text.
-pub(crate) fn write_text(
+/// Whole frames as texts of at most 64 envelopes.
+pub(crate) fn write_texts(
     frames: &[u8],
     methods: &mut BTreeMap<u32, u32>,
-) -> Result<String, JsonError> {
+) -> Result<Vec<String>, JsonError> {
     let mut reader = FrameReader::new(FrameLimits::DOWN);
     let mut envelopes = Vec::new();
     let mut rest = frames;
@@ -174,17 +176,16 @@ pub(crate) fn write_text(
         let Some(frame) = reader.next()? else { break };
         envelopes.push(json::envelope_of(&frame)?);
     }
-    let text = texts(&envelopes, methods)?;
+    let mut texts = Vec::with_capacity(1);
+    for part in envelopes.chunks(json::ENVELOPES_MAX) {
+        texts.push(json::to_json(part, &|id| methods.get(&id).copied())?);
+    }
     for envelope in &envelopes {
         if matches!(envelope.frame, Some(Arm::Response(_) | Arm::Error(_))) {
             methods.remove(&envelope.id);
         }
     }
-    Ok(text)
-}
-
-fn texts(envelopes: &[Envelope], methods: &BTreeMap<u32, u32>) -> Result<String, JsonError> {
-    json::to_json(envelopes, &|id| methods.get(&id).copied())
+    Ok(texts)
 }
 
 /// The last envelope to a peer whose text is none.

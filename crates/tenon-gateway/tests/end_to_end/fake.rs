@@ -52,6 +52,7 @@ struct State {
     hellos: usize,
     binding: [u8; 32],
     verified: Vec<Vec<UserId>>,
+    held_submits: Option<Vec<(Submit, Reply<Outcome>)>>,
     held_hellos: Option<Vec<HeldHello>>,
 }
 
@@ -117,6 +118,18 @@ impl Rooms {
         let held = std::mem::take(&mut self.state().held_logins);
         for (login, reply) in held {
             reply.send(sign_in(&login));
+        }
+    }
+    pub(crate) fn hold_submits(&self) {
+        self.state().held_submits = Some(Vec::new());
+    }
+    pub(crate) fn held_submits(&self) -> usize {
+        self.state().held_submits.as_ref().map_or(0, Vec::len)
+    }
+    pub(crate) fn release_submits(&self) {
+        let held = self.state().held_submits.take().unwrap();
+        for (submit, reply) in held {
+            self.submit(submit, reply);
         }
     }
     pub(crate) fn hold_hellos(&self) {
@@ -294,6 +307,10 @@ impl Admission for Rooms {
 
     fn submit(&self, submit: Submit, reply: Reply<Outcome>) {
         let mut state = self.state();
+        if let Some(held) = &mut state.held_submits {
+            held.push((submit, reply));
+            return;
+        }
         if submit.conv == ConversationId(404) {
             drop(state);
             return reply.send(Outcome::Absent);
@@ -416,7 +433,8 @@ impl Users for Rooms {
         let mut state = self.state();
         let key = attach.key;
         let stored = state.conn_ctrs.get(&key.device).copied().unwrap_or_default();
-        if key.conn_ctr <= stored {
+        let is_newer_exchange = key.exchange > 0 && key.conn_ctr == stored;
+        if key.conn_ctr <= stored && !is_newer_exchange {
             drop(state);
             reply.send(Attached::ConnectionStale);
             return Handover::Accepted;

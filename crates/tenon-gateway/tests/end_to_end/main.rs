@@ -8,6 +8,7 @@
     reason = "a test says what it expects by failing"
 )]
 
+mod exchange;
 mod fake;
 mod flow;
 mod handshake;

@@ -16,6 +16,7 @@ use tenon_wire::{ClientEvent, Message as _, encode, event_type, method, op_type,
 use tokio::sync::watch;
 
 use crate::RuntimeClock;
+use crate::exchange::exchange;
 use crate::peer::{Peer, hello, text};
 
 const LAYOUT: Layout = Layout { conversations: 2, users: 2 };
@@ -323,4 +324,27 @@ async fn a_removed_device_is_out_at_once() {
     };
     let end = Peer::try_connect(house.address, &hello).await.err().unwrap();
     assert!((4000..5000).contains(&end.code), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exchanges_follow_each_other_under_one_counter() {
+    let house = house().await;
+    house.users(&["ada"]).await;
+    let mut ada = house.device("ada", "phone").await;
+    let cursor = v1::Cursor { unit: 1, queue_epoch: ada.peer.queue_epoch(), pts: ada.pts };
+    ada.conn_ctr += 1;
+    let numbered = |number| v1::Hello {
+        exchange: number,
+        device_epoch: ada.epoch,
+        cursors: vec![cursor],
+        auth: Some(v1::hello::Auth::Credential(ada.credential.clone().into())),
+        ..hello(0, 0, ada.conn_ctr, None)
+    };
+    for number in [1, 2, 2, 3] {
+        let events = exchange(house.address, numbered(number), &[]).await;
+        let ClientEvent::HelloAck(ack) = &events[0] else { panic!("{events:?}") };
+        assert_eq!(ack.units[0].action(), v1::UnitAction::Continue);
+    }
+    let events = exchange(house.address, numbered(2), &[]).await;
+    assert!(matches!(&events[0], ClientEvent::Ended(end) if end.code == 5003), "{events:?}");
 }

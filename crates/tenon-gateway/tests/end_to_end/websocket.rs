@@ -134,7 +134,7 @@ impl Socket {
     }
 }
 
-fn json_hello(user: u64, device: u64, conn_ctr: u64) -> Value {
+pub(crate) fn json_hello(user: u64, device: u64, conn_ctr: u64) -> Value {
     let credential = Value::String(base64(&secret(user, device)));
     let cursor = json!({ "unit": 1, "queueEpoch": 3, "pts": "0" });
     json!({ "id": 1, "hello": { "protoMin": 1, "protoMax": 1, "device": device.to_string(),
@@ -200,6 +200,33 @@ async fn the_same_in_json() {
 }
 
 #[tokio::test]
+async fn many_small_frames_become_several_texts() {
+    let node = node().await;
+    let mut socket = Socket::open(&node, "tenon.v1.json").await;
+    socket.say(json_hello(1, 10, 1)).await;
+    socket.hear("helloAck").await;
+    node.rooms.hold_submits();
+    for part in [1..=60, 61..=120] {
+        let sends = part.map(|cid: u64| {
+            json!({ "id": cid, "send": { "conv": "50", "deviceEpoch": 1, "cid": cid.to_string(),
+                "kind": 1, "content": { "text": { "text": "x" } } } })
+        });
+        socket.say(Value::Array(sends.collect())).await;
+    }
+    until(|| node.rooms.held_submits() == 120).await;
+    node.rooms.release_submits();
+    let mut acked = Vec::new();
+    while acked.len() < 120 {
+        let (_, payload) = socket.receive().await;
+        let value: Value = serde_json::from_slice(&payload).unwrap();
+        let list = if let Value::Array(list) = value { list } else { vec![value] };
+        assert!(list.len() <= 64);
+        acked.extend(list.iter().filter_map(|e| e["sendAck"]["cid"].as_str()?.parse::<u64>().ok()));
+    }
+    assert_eq!(acked, (1..=120).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn messages_of_the_wrong_type_are_refused() {
     let node = node().await;
     for (protocol, opcode) in [("tenon.v1", TEXT), ("tenon.v1.json", BINARY)] {
@@ -256,7 +283,13 @@ async fn unknown_protocols_and_foreign_pages_are_refused_before_the_upgrade() {
 }
 
 /// One HTTP call: status and JSON body.
-async fn call(node: &Node, method: &str, path: &str, head: &str, body: &str) -> (u16, Value) {
+pub(crate) async fn call(
+    node: &Node,
+    method: &str,
+    path: &str,
+    head: &str,
+    body: &str,
+) -> (u16, Value) {
     let mut stream = TcpStream::connect(node.address).await.unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{head}\r\n{body}",

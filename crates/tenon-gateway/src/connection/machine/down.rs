@@ -110,6 +110,7 @@ impl Machine {
             self.on_first_page(order, None);
             return;
         }
+        self.rebases_open += 1;
         let mailbox = self.mailbox();
         let reply =
             mailbox.reply(move |answer| Mail::FirstPage(order, answer.and_then(Result::ok)));

@@ -1,6 +1,7 @@
 //! The handshake: Hello, admission, attach, HelloAck.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tenon_base::{ConversationId, Deadline};
 use tenon_core::admission::{Admitted, Answer, Read, Refusal};
@@ -56,10 +57,12 @@ impl Machine {
             user: author.user,
             device: author.device,
             conn_ctr: presented.conn_ctr,
+            exchange: presented.exchange,
         };
         self.device = Some(Device { author, key });
         self.class = presented.class;
         self.first_page = presented.first_page;
+        self.hold = Duration::from_millis(u64::from(presented.wait_ms));
         let attach = Attach {
             key,
             device_epoch: author.device_epoch,
