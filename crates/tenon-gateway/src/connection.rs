@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tenon_base::ConnectionId;
+use tokio::sync::Notify;
 
 use crate::multicast::Registry;
 use crate::service::Doors;
@@ -28,6 +29,7 @@ pub(crate) struct House {
     pub(crate) registry: Arc<Registry>,
     pub(crate) gate: crate::gate::Gate,
     links: Mutex<BTreeMap<ConnectionId, Arc<Mailbox>>>,
+    left: Notify,
     last_id: AtomicU64,
 }
 
@@ -39,12 +41,13 @@ impl House {
         registry: Arc<Registry>,
     ) -> Self {
         Self {
-            gate: crate::gate::Gate::new(options.gate),
+            gate: crate::gate::Gate::new(options.gate, &options.proxies),
             options,
             doors,
             metrics,
             registry,
             links: Mutex::default(),
+            left: Notify::new(),
             last_id: AtomicU64::new(0),
         }
     }
@@ -61,11 +64,19 @@ impl House {
     pub(crate) fn leave(&self, id: ConnectionId) {
         self.links().remove(&id);
         self.metrics.connections.dec();
+        self.left.notify_one();
     }
 
     /// The mailboxes of all connections, the oldest first.
     pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
         self.links().values().cloned().collect()
+    }
+
+    /// Waits until no connection is left. For one waiter.
+    pub(crate) async fn emptied(&self) {
+        while !self.links().is_empty() {
+            self.left.notified().await;
+        }
     }
 
     fn links(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Arc<Mailbox>>> {

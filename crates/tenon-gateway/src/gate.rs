@@ -30,6 +30,8 @@ struct State {
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
     options: GateOptions,
+    /// Speak for many, so they are not counted themselves.
+    proxies: Arc<[IpAddr]>,
     state: Arc<Mutex<State>>,
 }
 
@@ -46,8 +48,28 @@ pub(crate) struct Pass {
 pub(crate) struct LoginPass(Gate);
 
 impl Gate {
-    pub(crate) fn new(options: GateOptions) -> Self {
-        Self { options, state: Arc::default() }
+    pub(crate) fn new(options: GateOptions, proxies: &[IpAddr]) -> Self {
+        Self { options, proxies: proxies.into(), state: Arc::default() }
+    }
+
+    /// True for an address whose word about the caller's address is believed.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_loopback() || self.proxies.contains(&address)
+    }
+
+    /// The address that is counted: none for a proxy, the /64 of an IPv6 address, since one line has a whole one.
+    fn counted(&self, address: IpAddr) -> Option<IpAddr> {
+        if self.is_proxy(address) {
+            return None;
+        }
+        Some(match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            v4 => v4,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -59,7 +81,7 @@ impl Gate {
     /// # Errors
     /// The label of the bound that is reached.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<Pass, &'static str> {
-        let address = counted(address);
+        let address = self.counted(address);
         let mut guard = self.state();
         let state = &mut *guard;
         if state.total.open >= self.options.connections_max {
@@ -94,7 +116,7 @@ impl Gate {
         if state.logins >= self.options.logins_max {
             return Err(1_000);
         }
-        if let Some(address) = counted(address) {
+        if let Some(address) = self.counted(address) {
             if state.login_meters.len() >= METERS_MAX {
                 state.login_meters.retain(|_, meter| !meter.is_idle(now));
             }
@@ -143,21 +165,6 @@ impl Drop for Pass {
     }
 }
 
-/// The address that is counted: none on loopback, the /64 of an IPv6 address, since one line has a whole one.
-fn counted(address: IpAddr) -> Option<IpAddr> {
-    let address = address.to_canonical();
-    if address.is_loopback() {
-        return None;
-    }
-    Some(match address {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 => v4,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use tenon_core::rate::Rate;
@@ -165,14 +172,17 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        Gate::new(GateOptions {
-            connections_max: 4,
-            per_address_max: 3,
-            before_login_max: 3,
-            before_login_per_address_max: 2,
-            logins_max: 2,
-            login_rate: Rate { per_second: 1, burst: 2 },
-        })
+        Gate::new(
+            GateOptions {
+                connections_max: 4,
+                per_address_max: 3,
+                before_login_max: 3,
+                before_login_per_address_max: 2,
+                logins_max: 2,
+                login_rate: Rate { per_second: 1, burst: 2 },
+            },
+            &[address("198.51.100.7")],
+        )
     }
 
     fn address(text: &str) -> IpAddr {
@@ -209,11 +219,11 @@ mod tests {
     }
 
     #[test]
-    fn loopback_counts_in_total_only() {
+    fn loopback_and_proxies_count_in_total_only() {
         let gate = gate();
         let passes: Vec<_> = (0..3).map(|_| gate.admit(address("::ffff:127.0.0.1"))).collect();
         assert!(passes.iter().all(Result::is_ok));
-        assert_eq!(gate.admit(address("127.0.0.1")).unwrap_err(), "before_login");
+        assert_eq!(gate.admit(address("198.51.100.7")).unwrap_err(), "before_login");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,6 +17,7 @@ use tenon_wire::ErrorCode;
 use tokio::sync::watch;
 
 use crate::connection::House;
+use crate::gate::Gate;
 pub(crate) use refusal::Refused;
 
 /// Bytes of a JSON call: names, a password, a label.
@@ -24,6 +26,18 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Where a call came from: the address of its socket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl Peer {
+    /// The caller: what a proxy says, else the socket's address. Of a chain only the last entry is known to be the proxy's.
+    fn caller(self, gate: &Gate, headers: &HeaderMap) -> IpAddr {
+        if !gate.is_proxy(self.0) {
+            return self.0;
+        }
+        let lists = headers.get_all("x-forwarded-for").iter().filter_map(|list| list.to_str().ok());
+        let last = lists.flat_map(|list| list.split(',')).last();
+        last.and_then(|entry| entry.trim().parse().ok()).unwrap_or(self.0)
+    }
+}
 
 /// What the routes need.
 #[derive(Clone)]
@@ -61,4 +75,17 @@ async fn absent() -> Refused {
 
 async fn not_allowed() -> Refused {
     Refused::of(ErrorCode::KindRefused, "this method is not for this page")
+}
+
+#[test]
+fn only_proxies_are_believed() {
+    let gate = Gate::new(crate::GatewayOptions::new(([127, 0, 0, 1], 0).into()).gate, &[]);
+    let mut headers = HeaderMap::new();
+    headers.append("x-forwarded-for", "203.0.113.9, 192.0.2.1".parse().unwrap());
+    let of = |socket: &str| Peer(socket.parse().unwrap()).caller(&gate, &headers).to_string();
+    assert_eq!(of("127.0.0.1"), "192.0.2.1");
+    assert_eq!(of("198.51.100.1"), "198.51.100.1");
+    headers.append("x-forwarded-for", "unknown".parse().unwrap());
+    let of = Peer([127, 0, 0, 1].into()).caller(&gate, &headers);
+    assert!(of.is_loopback());
 }

@@ -46,7 +46,16 @@ struct Follower {
 struct Followed {
     followers: BTreeMap<ConnectionId, Follower>,
     tip: Option<(Tip, Deadline)>,
+    /// Highest count of departures heard of.
+    leave_ver: u64,
     pending: Option<Pending>,
+}
+
+impl Followed {
+    fn tip_for(&self, id: ConnectionId) -> Option<(Tip, Deadline)> {
+        let verified_at = self.followers.get(&id)?.verified_at?;
+        self.tip.filter(|_| verified_at >= self.leave_ver)
+    }
 }
 
 /// What came in since the last window.
@@ -167,9 +176,11 @@ impl Registry {
         }
     }
 
-    /// Tips that were confirmed within `age`, and the conversations without one.
+    /// Tips that were confirmed within `age` and may be told to this connection as it is verified, and the conversations
+    /// without one: for those the leader is to be asked.
     pub(crate) fn tips(
         &self,
+        id: ConnectionId,
         org: OrgId,
         convs: &[ConversationId],
         now: Deadline,
@@ -178,7 +189,8 @@ impl Registry {
         let (mut stale, mut known) = (Vec::new(), Vec::new());
         for conv in convs {
             let shard = self.shard(*conv);
-            match shard.get(&(org, *conv)).and_then(|f| f.tip) {
+            let held = shard.get(&(org, *conv)).and_then(|f| f.tip_for(id));
+            match held {
                 Some((tip, at)) if at.plus(age) > now => known.push(tip),
                 _ => stale.push(*conv),
             }
@@ -304,6 +316,7 @@ impl Multicast for Registry {
         let mut shard = self.shard(tip.conv);
         let Some(followed) = shard.get_mut(&key) else { return };
         followed.tip = Some((tip, self.clock.monotonic()));
+        followed.leave_ver = leave_ver.max(followed.leave_ver);
         let pending = followed.pending.get_or_insert_with(|| Pending {
             tip,
             leave_ver,

@@ -1,6 +1,6 @@
 //! How the gateway runs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct GatewayOptions {
     pub tls: TlsSource,
     /// Takes plain text from any address: only behind a proxy that ends TLS.
     pub plain_anywhere: bool,
+    /// Addresses of proxies whose `X-Forwarded-For` is believed; loopback is always among them. They do not count as callers.
+    pub proxies: Vec<IpAddr>,
     /// Origins of web pages that may connect, as `scheme://host[:port]`. The server's own host is always among them.
     pub origins: Vec<String>,
     /// Who may connect.
@@ -79,6 +81,7 @@ impl GatewayOptions {
             listen,
             tls: TlsSource::Off,
             plain_anywhere: false,
+            proxies: Vec::new(),
             origins: Vec::new(),
             gate: GateOptions {
                 connections_max: 200_000,

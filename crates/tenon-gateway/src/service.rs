@@ -170,14 +170,16 @@ async fn drain(house: &House, connections: &mut JoinSet<()>) {
         }
         tokio::time::sleep(DRAIN_STEP).await;
     }
-    let all_gone = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain / 2, all_gone).await.is_ok() {
-        return;
+    if tokio::time::timeout(drain / 2, house.emptied()).await.is_err() {
+        for mailbox in house.mailboxes() {
+            mailbox.close(close_reason::SERVER_STOP, ErrorCode::Draining.number());
+        }
     }
-    for mailbox in house.mailboxes() {
-        mailbox.close(close_reason::SERVER_STOP, ErrorCode::Draining.number());
-    }
-    let all_gone = async { while connections.join_next().await.is_some() {} };
+    // WebSockets run in tasks of their own; what is left of the others are goodbyes and idle HTTP connections.
+    let all_gone = async {
+        house.emptied().await;
+        while connections.join_next().await.is_some() {}
+    };
     if tokio::time::timeout(LAST_WORDS, all_gone).await.is_err() {
         tracing::debug!(connections = house.mailboxes().len(), "connections cut");
     }

@@ -1,5 +1,7 @@
 //! Sign-in by password, fresh tickets, sign-out. Secrets pass through here and are never logged.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, State};
@@ -62,9 +64,10 @@ impl From<Credential> for TicketBody {
 pub(super) async fn login(
     State(desk): State<Desk>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     body: Result<Json<LoginBody>, JsonRejection>,
 ) -> Result<Response, Refused> {
-    let result = sign_in(&desk, peer, body).await;
+    let result = sign_in(&desk, peer.caller(&desk.house.gate, &headers), body).await;
     let label = if result.is_ok() { "ok" } else { "refused" };
     desk.house.metrics.logins.with_label_values(&[label]).inc();
     result
@@ -72,7 +75,7 @@ pub(super) async fn login(
 
 async fn sign_in(
     desk: &Desk,
-    Peer(address): Peer,
+    address: IpAddr,
     body: Result<Json<LoginBody>, JsonRejection>,
 ) -> Result<Response, Refused> {
     let Json(body) = body.map_err(bad_body)?;

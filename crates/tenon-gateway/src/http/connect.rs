@@ -23,7 +23,7 @@ const BINARY_BYTES_MAX: usize = FRAME_UP_BYTES_MAX + 1024;
 /// Upgrades to the first sub-protocol of the device's list that is known here.
 pub(super) async fn connect(
     State(desk): State<Desk>,
-    Extension(Peer(address)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
@@ -38,7 +38,7 @@ pub(super) async fn connect(
     if *desk.stop.borrow() {
         return Err(Refused::later(ErrorCode::Draining, 1_000));
     }
-    let pass = house.gate.admit(address).map_err(|reason| {
+    let pass = house.gate.admit(peer.caller(&house.gate, &headers)).map_err(|reason| {
         house.metrics.refused.with_label_values(&[reason]).inc();
         Refused::later(ErrorCode::Overload, 1_000)
     })?;

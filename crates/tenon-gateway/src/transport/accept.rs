@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tenon_wire::ErrorCode;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -21,7 +23,7 @@ use super::stream::Stream;
 use crate::connection::machine::Machine;
 use crate::connection::{House, driver};
 use crate::gate::Pass;
-use crate::http::Peer;
+use crate::http::{Peer, Refused};
 use crate::map::hello::FEATURES;
 use crate::tls::{self, Tls};
 
@@ -33,6 +35,8 @@ const SNIFFED: usize = 2;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A head must come within this time, also on a connection kept for the next call.
 const HEAD_WAIT: Duration = Duration::from_secs(15);
+/// A whole call, its body included; an exchange is held for 25 s.
+const CALL_MAX: Duration = Duration::from_secs(60);
 /// Unacknowledged data ends a TCP connection after this (protocol, section 3).
 const TCP_USER_TIMEOUT_MS: u32 = 20_000;
 
@@ -119,7 +123,11 @@ impl Reception {
         let router = self.router.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer.ip()));
-            TowerToHyperService::new(router.clone()).call(request)
+            let answer = TowerToHyperService::new(router.clone()).call(request);
+            async move {
+                let late = |_| Ok(Refused::later(ErrorCode::Overload, 1_000).into_response());
+                tokio::time::timeout(CALL_MAX, answer).await.unwrap_or_else(late)
+            }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())

@@ -282,6 +282,20 @@ async fn unknown_protocols_and_foreign_pages_are_refused_before_the_upgrade() {
     assert_eq!(Socket::try_open(&node, "tenon.v1", listed).await.0, 101);
 }
 
+#[tokio::test]
+async fn a_planned_stop_waits_for_websockets_too() {
+    let node = node().await;
+    let mut socket = Socket::open(&node, "tenon.v1.json").await;
+    socket.say(json_hello(1, 10, 1)).await;
+    socket.hear("helloAck").await;
+    node.stop.send(true).unwrap();
+    assert_eq!(socket.hear("goAway").await["goAway"]["reason"], 1);
+    assert_eq!(socket.hear("close").await["close"]["code"], 3004);
+    assert_eq!(socket.close_code().await, 4006);
+    tokio::time::timeout(PATIENCE, node.serving).await.unwrap().unwrap();
+    assert_eq!(node.metrics.connections.get(), 0);
+}
+
 /// One HTTP call: status and JSON body.
 pub(crate) async fn call(
     node: &Node,

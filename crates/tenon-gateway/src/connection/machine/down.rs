@@ -210,7 +210,8 @@ impl Machine {
         self.tips.refreshed_at = now;
         let Some(device) = self.device else { return };
         let convs: Vec<_> = self.tips.followed.keys().copied().collect();
-        let (mut stale, known) = self.house.registry.tips(device.author.org, &convs, now, TIPS_AGE);
+        let (mut stale, known) =
+            self.house.registry.tips(self.id, device.author.org, &convs, now, TIPS_AGE);
         self.tell_unheard(known);
         stale.truncate(TIPS_PER_FRAME);
         if !stale.is_empty() {
