@@ -28,5 +28,11 @@ tidy:
 doc:
     cargo xtask doc
 
+bugs:
+    cargo xtask bugs
+
+web:
+    cargo xtask web
+
 run *args:
     cargo run --release -p tenon-server -- serve --data ./data {{args}}

@@ -62,6 +62,11 @@ const BUGS: Step = Step {
     env: &[],
 };
 
+/// The packages of the web client, as locked.
+const WEB_INSTALL: &[&str] = &["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+/// Its types and its tests.
+const WEB_CHECK: &[&str] = &["run", "check"];
+
 /// Runs every step of the gate and tells at the end which of them failed.
 pub(crate) fn run(root: &Path) -> ExitCode {
     let mut failed = Vec::new();
@@ -79,6 +84,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
     note("test", cargo(root, &TEST, &[]));
     note("bugs", cargo(root, &BUGS, &[]));
     note("doc", cargo(root, &DOC, &[]));
+    note("web", web(root));
     if failed.is_empty() {
         println!("check ok");
         return ExitCode::SUCCESS;
@@ -89,6 +95,9 @@ pub(crate) fn run(root: &Path) -> ExitCode {
 
 /// Runs one cargo step by its name; `rest` goes to it unchanged.
 pub(crate) fn run_one(root: &Path, name: &str, rest: &[String]) -> ExitCode {
+    if name == "web" {
+        return if web(root) { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    }
     let found = [FMT, LINT, TEST, BUGS, DOC].into_iter().find(|step| step.name == name);
     match found {
         Some(step) if cargo(root, &step, rest) => ExitCode::SUCCESS,
@@ -97,7 +106,7 @@ pub(crate) fn run_one(root: &Path, name: &str, rest: &[String]) -> ExitCode {
     }
 }
 
-/// Calls cargo; a cargo that cannot be started counts as failed.
+/// Calls cargo for a step.
 fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
     println!("step {}: cargo {} {}", step.name, step.args.join(" "), rest.join(" "));
     let mut command = Command::new("cargo");
@@ -105,10 +114,34 @@ fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
     if step.name == BUGS.name {
         command.env("RUSTFLAGS", bugs_flags());
     }
+    succeeds(&mut command)
+}
+
+/// Types and tests of the web client; the packages are installed when the lock file is newer than what is there.
+fn web(root: &Path) -> bool {
+    let folder = root.join("web");
+    let npm = |args: &[&str]| {
+        println!("step web: npm {}", args.join(" "));
+        succeeds(Command::new("npm").args(args).current_dir(&folder))
+    };
+    (is_installed(&folder) || npm(WEB_INSTALL)) && npm(WEB_CHECK)
+}
+
+/// npm leaves a copy of the lock file in the folder it fills.
+fn is_installed(folder: &Path) -> bool {
+    let changed = |path: &str| folder.join(path).metadata().and_then(|m| m.modified()).ok();
+    match (changed("package-lock.json"), changed("node_modules/.package-lock.json")) {
+        (Some(wanted), Some(installed)) => installed >= wanted,
+        _ => false,
+    }
+}
+
+/// Runs a program to its end; one that cannot be started counts as failed.
+fn succeeds(command: &mut Command) -> bool {
     match command.status() {
         Ok(status) => status.success(),
         Err(error) => {
-            println!("cargo could not be started: {error}");
+            println!("{} could not be started: {error}", command.get_program().display());
             false
         }
     }

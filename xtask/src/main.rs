@@ -33,6 +33,7 @@ cargo xtask COMMAND
   test          tests of the workspace; further arguments go to cargo test
   bugs          planted bugs are found by the tests that look for them
   doc           documentation builds without broken links
+  web           types and tests of the web client (needs npm)
 ";
 
 fn main() -> ExitCode {
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     let root = root();
     match command.as_str() {
         "check" => check::run(&root),
-        "fmt" | "lint" | "test" | "bugs" | "doc" => check::run_one(&root, &command, &rest),
+        "fmt" | "lint" | "test" | "bugs" | "doc" | "web" => check::run_one(&root, &command, &rest),
         "floors" => report(floors::check(&root)),
         "tidy" => report(tidy::check(&root)),
         "dependencies" => report(dependencies::check(&root)),
