@@ -250,6 +250,12 @@ impl Engine {
         self.conversations.get(&conv).map(Conversation::any_line)
     }
 
+    /// True if the user is a member, as far as is known here.
+    pub fn is_joined(&self, conv: u64) -> bool {
+        let c = self.conversations.get(&conv);
+        c.is_some_and(|c| c.row.state() == crate::row::ConvState::Joined)
+    }
+
     /// The device row: who the device is, and its counters.
     pub const fn device(&self) -> &DeviceRow {
         &self.device

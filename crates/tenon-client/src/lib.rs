@@ -2,7 +2,7 @@
 //!
 //! # Takes and gives
 //! Commands of the app and bytes of a link in; store transactions, bytes, answers and events out ([`engine`]).
-//! [`store`] keeps what the engine commits; [`row`] are the rows.
+//! [`store`] keeps what the engine commits; [`row`] are the rows; [`driver`] runs an engine on tokio.
 //!
 //! # Invariants
 //! - Nothing that depends on a change leaves before the transaction with that change is committed.
@@ -12,10 +12,15 @@
 //! # Not here
 //! Frames and sessions (`tenon-wire`); the rules of conversations (the server decides, the device follows).
 
+pub mod driver;
 pub mod engine;
 pub mod row;
 pub mod store;
 
+pub use driver::{
+    Client, ClientError, ClientEvent, ClientOptions, Events, HistoryRows, Sent, ServerUrl, SignIn,
+    StoreChoice, Tls, Trust, sign_in,
+};
 pub use engine::{
     Answer, AppEvent, Auth, Command, ConnectionState, Engine, EngineConfig, ListLine, Now, Output,
 };

@@ -9,6 +9,7 @@ use tenon_wire::{
     ErrorCode, ServerEvent, ServerSession, event_type, flag, op_type, rebase_reason, v1,
 };
 
+#[path = "model/answers.rs"]
 mod answers;
 
 const UNIT: u32 = 1;
@@ -224,6 +225,7 @@ impl Model {
         }
         let device = self.devices.get_mut(&hello.device).unwrap();
         device.conn_ctr = hello.conn_ctr;
+        self.conns.get_mut(&conn).unwrap().device = hello.device;
         let old = device.conn.replace(conn);
         let (user_id, epoch) = (device.user, device.epoch);
         let (op_last, acked) = (device.op_last, device.acked);
@@ -365,10 +367,10 @@ impl Model {
     }
 
     fn next_batch(&self, conn: u64) -> Option<v1::EventBatch> {
-        let c = self.conns.get(&conn)?;
+        let c = self.conns.get(&conn).filter(|c| c.is_live)?;
         let device = &self.devices[&c.device];
         let user = &self.users[&device.user];
-        if !c.is_live || !c.is_streaming || c.sent >= user.tip {
+        if !c.is_streaming || c.sent >= user.tip {
             return None;
         }
         let from_pts = c.sent;
@@ -536,6 +538,14 @@ impl Model {
             v1::OpAck { status: v1::Status::Rejected.into(), code, ..base }
         } else if op.n != held.op_last + 1 {
             v1::OpAck { status: v1::Status::Gap.into(), expect_n: held.op_last + 1, ..base }
+        } else if op.r#type == op_type::OPEN_DIRECT {
+            let body = v1::OpenDirect::decode(op.body).unwrap();
+            let pair = [held.user, body.user];
+            let is_pair =
+                |c: &Conv| c.members.len() == 2 && pair.iter().all(|u| c.members.contains_key(u));
+            let found = self.convs.iter().find(|(_, c)| is_pair(c)).map(|(conv, _)| *conv);
+            let conv = found.unwrap_or_else(|| self.create(pair[0], &[pair[1]], false));
+            v1::OpAck { status: v1::Status::Accepted.into(), id: conv, ..base }
         } else {
             assert_eq!(op.r#type, op_type::CREATE_CONVERSATION);
             let body = v1::CreateConversation::decode(op.body).unwrap();

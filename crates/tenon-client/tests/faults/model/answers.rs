@@ -116,6 +116,15 @@ impl Model {
                 let want = v1::GetHistory::decode(request.body).unwrap();
                 Ok(self.history(&want).encode_to_vec())
             }
+            method::RESOLVE_NAMES => {
+                let want = v1::ResolveNames::decode(request.body).unwrap();
+                let named = |name: String| {
+                    let id = name.strip_prefix("user ").and_then(|id| id.parse().ok());
+                    v1::NamedId { id: id.unwrap_or(0), name }
+                };
+                let users = want.users.into_iter().map(named).collect();
+                Ok(v1::ResolvedNames { users, groups: Vec::new() }.encode_to_vec())
+            }
             method::LOOKUP_SEND => {
                 let want = v1::LookupSend::decode(request.body).unwrap();
                 let chain = self.convs.get(&want.conv);
