@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tenon_base::{AppId, ConversationId, DeviceId, Map, OrgId, Timestamp, UserId};
 
 /// Longest login name of a user, in bytes.
-pub const USER_NAME_MAX: usize = 64;
+pub const USER_NAME_MAX: usize = 128;
 /// Longest name of a group, in bytes; the title of a conversation has the same bound.
 pub const GROUP_NAME_MAX: usize = 256;
 /// Longest display name and device label, in bytes.
@@ -207,7 +207,7 @@ fn folded(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// True for a name an account may have: 1 to 64 bytes, no control characters or white space at the ends.
+/// True for a name an account may have: 1 to 128 bytes, no control characters or white space at the ends.
 pub fn is_user_name(name: &str) -> bool {
     is_name(name, USER_NAME_MAX)
 }

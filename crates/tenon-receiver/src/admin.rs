@@ -12,7 +12,7 @@ use tenon_core::handover::{ConversationAnswer, ConversationQuestion};
 use tenon_core::identity::{
     DeviceRecord, IdentityCommand, IdentityOutcome, UserRecord, is_group_name, is_user_name,
 };
-use tenon_core::{Action, Author, Command, ImportEntry, Kind};
+use tenon_core::{Action, Author, ImportEntry, Kind};
 use zeroize::Zeroizing;
 
 use crate::ask::{reply, value};
@@ -24,6 +24,8 @@ use crate::service::{ReceiverHandle, Shared};
 const USERS_PER_RECORD: usize = 500;
 /// Members in one command of local administration; the record stays below its bound.
 const MEMBERS_PER_COMMAND: usize = 5_000;
+/// Longest beginning of a group name that gets an ending, in bytes.
+const GROUP_BASE_MAX: usize = 240;
 /// Members in one answer.
 const STORIES_STEP: usize = 2_000;
 
@@ -81,6 +83,42 @@ pub struct NewUser {
     pub name: String,
     /// Name to show; empty = the login name.
     pub display: String,
+}
+
+/// An account of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedAccount {
+    /// Its id, derived from the archive.
+    pub user: UserId,
+    /// Login name that it should have.
+    pub name: String,
+    /// Name to show.
+    pub display: String,
+    /// May not sign in.
+    pub is_disabled: bool,
+}
+
+/// A conversation of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportedConversation {
+    /// A group under a name; taken names get an ending.
+    Group {
+        /// Its id, derived from the archive.
+        conv: ConversationId,
+        /// Name and title.
+        name: String,
+        /// Not later than its first entry.
+        created: Timestamp,
+    },
+    /// Two users: the same conversation as if they had opened it here.
+    Direct {
+        /// One.
+        a: UserId,
+        /// The other.
+        b: UserId,
+        /// Not later than its first entry.
+        created: Timestamp,
+    },
 }
 
 /// What an import batch did.
@@ -143,6 +181,57 @@ impl Admin {
             }
         }
         Ok(out)
+    }
+
+    /// Adds accounts of an archive under their own ids; those whose id exists stay as they are. A name that is taken gets an
+    /// ending. Gives how many are new.
+    ///
+    /// # Errors
+    /// [`AdminError::BadName`], before anything of the same record is added.
+    pub async fn add_imported(&self, accounts: &[ImportedAccount]) -> Result<u64, AdminError> {
+        let (org, now) = (self.author().org, self.shared().doors.clock.now());
+        let mut added = 0;
+        for part in accounts.chunks(USERS_PER_RECORD) {
+            let mut records: Vec<UserRecord> = Vec::new();
+            for account in part {
+                if !is_user_name(&account.name) {
+                    return Err(AdminError::BadName(account.name.clone()));
+                }
+                let Some(name) = self.free_name(account, &records) else { continue };
+                records.push(UserRecord {
+                    org,
+                    user: account.user,
+                    name,
+                    display: account.display.clone(),
+                    is_disabled: account.is_disabled,
+                    created: now,
+                    ..UserRecord::default()
+                });
+            }
+            added += records.len() as u64;
+            if !records.is_empty() {
+                self.shared().change(IdentityCommand::AddUsers(records)).await?;
+            }
+        }
+        Ok(added)
+    }
+
+    /// The account's name, or the first with an ending that is free; `None` if the account exists.
+    fn free_name(&self, account: &ImportedAccount, beside: &[UserRecord]) -> Option<String> {
+        let org = self.author().org;
+        let endings = (2..).map(|n| format!("{}-{n}", account.name));
+        let mut names = std::iter::once(account.name.clone()).chain(endings);
+        self.shared().identity.read(|directory| {
+            if directory.user(org, account.user).is_some()
+                || beside.iter().any(|r| r.user == account.user)
+            {
+                return None;
+            }
+            names.find(|name| {
+                directory.user_named(org, name).is_none()
+                    && !beside.iter().any(|r| r.name.eq_ignore_ascii_case(name))
+            })
+        })
     }
 
     /// Accounts in the order of their names, after `after`, at most `limit`.
@@ -246,34 +335,66 @@ impl Admin {
             return Err(AdminError::Taken(name.to_owned()));
         }
         let owner = users.first().copied().unwrap_or_default();
-        self.put_group(name, owner, users, None).await
+        self.put_group((ids::group_named(org, name), name), owner, users, None).await
     }
 
-    /// Makes a group if it is not there; one that is there stays as it is. Importers use it, with the time of the archive:
-    /// display times rise, so a group cannot be younger than its first message.
+    /// Makes a conversation of an archive if it is not there. Display times rise, so it cannot be younger than its first
+    /// message.
     ///
     /// # Errors
     /// When a room refuses.
-    pub async fn ensure_group(
+    pub async fn ensure_imported(
         &self,
-        name: &str,
-        created: Timestamp,
+        conversation: &ImportedConversation,
     ) -> Result<ConversationId, AdminError> {
-        if !is_group_name(name) {
-            return Err(AdminError::BadName(name.to_owned()));
+        match conversation {
+            ImportedConversation::Group { conv, name, created } => {
+                let name = self.free_group_name(*conv, name);
+                self.put_group((*conv, &name), UserId(0), Vec::new(), Some(*created)).await
+            }
+            ImportedConversation::Direct { a, b, created } => {
+                let conv = ids::direct(self.author().org, *a, *b);
+                let create = Action::Create(crate::ops::direct_of(self.shared(), *a, *b));
+                self.settle_at(conv, create, Some(*created)).await?;
+                Ok(conv)
+            }
         }
-        self.put_group(name, UserId(0), Vec::new(), Some(created)).await
+    }
+
+    /// The name under which this conversation stands already, or the first free one.
+    fn free_group_name(&self, conv: ConversationId, name: &str) -> String {
+        let org = self.author().org;
+        let mut base = name.trim().replace(char::is_control, " ");
+        base.truncate(base.floor_char_boundary(GROUP_BASE_MAX));
+        if base.trim().is_empty() {
+            base = conv.to_string();
+        }
+        let base = base.trim().to_owned();
+        let endings = (2..).map(|n| format!("{base}-{n}"));
+        let mut names = std::iter::once(base.clone()).chain(endings);
+        let found = self.shared().identity.read(|directory| {
+            names.find(|name| directory.group_named(org, name).is_none_or(|holder| holder == conv))
+        });
+        found.unwrap_or(base)
+    }
+
+    /// Gives a group its owner, for the group.
+    ///
+    /// # Errors
+    /// When a room refuses.
+    pub async fn set_owner(&self, conv: ConversationId, user: UserId) -> Result<(), AdminError> {
+        let action = Action::SetRole { user, role: tenon_core::Role::Owner };
+        self.settle(conv, action).await.map(drop)
     }
 
     async fn put_group(
         &self,
-        name: &str,
+        (conv, name): (ConversationId, &str),
         owner: UserId,
         mut users: Vec<UserId>,
         created: Option<Timestamp>,
     ) -> Result<ConversationId, AdminError> {
         let org = self.author().org;
-        let conv = self.group(name).unwrap_or_else(|_| ids::group_named(org, name));
         users.sort_unstable();
         users.dedup();
         let (first, rest) = users.split_at(users.len().min(MEMBERS_PER_COMMAND));
@@ -287,9 +408,7 @@ impl Admin {
             queue_mode_max: options.queue_mode_max,
             pull_mode_min: options.pull_mode_min,
         });
-        let mut command = self.shared().command(self.author(), conv, (Cid(0), [0; 16]), create);
-        command.time = created.unwrap_or(command.time);
-        self.settle_command(command).await?;
+        self.settle_at(conv, create, created).await?;
         for part in rest.chunks(MEMBERS_PER_COMMAND) {
             self.settle(conv, Action::AddMembers { users: part.to_vec() }).await?;
         }
@@ -406,11 +525,17 @@ impl Admin {
 
     /// Appends and waits for the outcome.
     async fn settle(&self, conv: ConversationId, action: Action) -> Result<Outcome, AdminError> {
-        self.settle_command(self.shared().command(self.author(), conv, (Cid(0), [0; 16]), action))
-            .await
+        self.settle_at(conv, action, None).await
     }
 
-    async fn settle_command(&self, command: Command) -> Result<Outcome, AdminError> {
+    async fn settle_at(
+        &self,
+        conv: ConversationId,
+        action: Action,
+        time: Option<Timestamp>,
+    ) -> Result<Outcome, AdminError> {
+        let mut command = self.shared().command(self.author(), conv, (Cid(0), [0; 16]), action);
+        command.time = time.unwrap_or(command.time);
         let (reply, outcome) = reply();
         self.shared().submit(command, reply);
         match value(outcome).await? {

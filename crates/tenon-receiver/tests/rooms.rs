@@ -20,7 +20,7 @@ use tenon_core::event::Tip;
 use tenon_core::handover::{Multicast, Reply, UserOutcome};
 use tenon_core::{Author, Event, ImportEntry, ImportItem, Layout, Rejection, SendMessage};
 use tenon_ports::memory::{MemoryKv, MemoryLog};
-use tenon_receiver::admin::{AdminError, NewUser};
+use tenon_receiver::admin::{AdminError, ImportedConversation, NewUser};
 use tenon_receiver::{Admin, Doors, Keys, Metrics, Options, RateLimits, ReceiverHandle, Service};
 use tenon_store::{Store, StoreOptions};
 use tokio::sync::{oneshot, watch};
@@ -441,7 +441,15 @@ async fn groups_by_name_members_with_their_times_and_an_archive() {
     let inside = |user: UserId| stories.iter().any(|s| s.line.user == user && !s.line.gone);
     assert!(inside(users[0]) && !inside(users[1]) && inside(users[2]));
 
-    let archive = house.admin.ensure_group("archive", Timestamp(1_500_000_000_000)).await.unwrap();
+    let archive = house
+        .admin
+        .ensure_imported(&ImportedConversation::Group {
+            conv: ConversationId(4242),
+            name: "archive".into(),
+            created: Timestamp(1_500_000_000_000),
+        })
+        .await
+        .unwrap();
     let entries: Vec<ImportEntry> = (1..=50u64)
         .map(|n| ImportEntry {
             key: u128::from(n).to_le_bytes(),

@@ -42,6 +42,6 @@ pub use flush::Flushed;
 pub use memtable::{Entry, Series, SeriesKey, ShardWriter};
 pub use pack::Shape;
 pub use repack::Repacked;
-pub use store::{Store, StoreError, StoreOptions};
+pub use store::{Store, StoreError, StoreOptions, applied_positions};
 pub use verify::{Problem, VerifyReport};
 pub use view::{Part, View};

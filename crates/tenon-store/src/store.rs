@@ -160,6 +160,14 @@ pub struct Store {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// Positions that the engine's checkpoint stands on, ascending: what a log needs to know before it is opened.
+///
+/// # Errors
+/// When the checkpoint cannot be read.
+pub fn applied_positions(kv: &dyn Kv) -> Result<Vec<(PartitionId, Lsn)>, StoreError> {
+    Ok(Ledger::read(kv.snapshot().as_ref())?.applied.into_iter().collect())
+}
+
 impl Store {
     /// Opens the store over its engine and the log it follows. Blocks for one read of the engine; writes nothing.
     ///

@@ -138,12 +138,17 @@ pub struct Events {
 impl Events {
     /// The next event; `None` once the client has ended.
     pub async fn next(&mut self) -> Option<ClientEvent> {
-        self.handled.fetch_max(self.last, Ordering::Relaxed);
+        self.handled();
         let event = self.events.recv().await?;
         if let Some(n) = event.number() {
             self.last = n;
         }
         Some(event)
+    }
+
+    /// Says that the last event taken is handled, without waiting for the next one.
+    pub fn handled(&self) {
+        self.handled.fetch_max(self.last, Ordering::Relaxed);
     }
 
     /// Leaves all further events in the store, for the next process that opens it.

@@ -238,7 +238,9 @@ fn decide_action(
         Action::AddMembers { users } => roster::add(conversation, command, users, local),
         Action::RemoveMembers { users } => roster::remove(conversation, command, users, local),
         Action::Leave => roster::leave(conversation, command),
-        Action::SetRole { user, role } => roster::set_role(conversation, command, *user, *role),
+        Action::SetRole { user, role } => {
+            roster::set_role(conversation, command, *user, *role, local)
+        }
         Action::ReadMark { up_to, cnt } => send::read_mark(conversation, command, *up_to, *cnt),
         Action::Import { entries } => Ok(import::entries(conversation, loaded, command, entries)),
     }

@@ -149,14 +149,20 @@ pub(super) fn set_role(
     command: &Command,
     user: UserId,
     role: Role,
+    local: bool,
 ) -> Result<Decision, Rejection> {
     let header = &conversation.header;
-    let acting = conversation.member(command.author.user).ok_or(Rejection::NotMember)?;
-    if acting.role != Role::Owner || header.kind == Kind::Direct {
+    if header.kind == Kind::Direct {
+        return Err(Rejection::RoleRequired);
+    }
+    // Local administration acts for the owner, who may be missing.
+    let acting = if local { header.owner } else { command.author.user };
+    let acting = conversation.member(acting);
+    if !local && acting.ok_or(Rejection::NotMember)?.role != Role::Owner {
         return Err(Rejection::RoleRequired);
     }
     let target = conversation.member(user).ok_or(Rejection::TargetUnknown)?;
-    if user == command.author.user {
+    if acting.is_some_and(|a| a.user == user) && role != Role::Owner {
         return Err(Rejection::Policy);
     }
     let mut change = Change::on(header);
@@ -167,7 +173,9 @@ pub(super) fn set_role(
     change.members.push(Member { role, ver: rev, ..target.clone() });
     if role == Role::Owner {
         change.owner = Some(user);
-        change.members.push(Member { role: Role::Admin, ver: rev, ..acting.clone() });
+        if let Some(acting) = acting {
+            change.members.push(Member { role: Role::Admin, ver: rev, ..acting.clone() });
+        }
     }
     emit_members(&mut change, header, command, reason::ROLE);
     Ok(change.accept(Accepted { rev, ..Accepted::default() }))

@@ -183,12 +183,8 @@ impl<'a> Entries<'a> {
     }
 
     fn bodies(&mut self, line: &Line<'_>, file: &str) -> Vec<Body> {
-        let mut plain = plain(&line.text, self);
-        if line.kind == LineKind::Me && !plain.text.is_empty() {
-            plain.text.insert(0, '_');
-            plain.text.push('_');
-            plain.mentions.iter_mut().for_each(|m| m.start += 1);
-        }
+        // `/me` lines keep their words as they are: a mark around them would be a word nobody said.
+        let plain = plain(&line.text, self);
         let parts = parts(&plain);
         if parts.len() > 1 {
             let is_cut = is_cut(&plain, &parts);

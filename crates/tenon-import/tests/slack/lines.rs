@@ -43,7 +43,7 @@ fn a_day_of_everything() {
         [
             "U1 +",
             "U1 hello <all> @bob in #general",
-            "U1 _waves_",
+            "U1 waves",
             "U3 from a bot with a user",
             "B9 from a hook",
             "username:ci from a name",

@@ -1,0 +1,196 @@
+//! What each request does.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tenon_core::Layout;
+use tenon_receiver::Admin;
+use tenon_receiver::admin::NewUser;
+use tenon_store::Store;
+use tokio::sync::mpsc;
+
+use super::{Event, Request, story};
+use crate::error::ServerError;
+use crate::house::House;
+use crate::{importing, verifying};
+
+/// Accounts in one step of a list.
+const LIST_STEP: usize = 1_000;
+
+/// What administration works on.
+pub(crate) trait Operator: Send + Sync {
+    fn admin(&self) -> &Admin;
+    fn store(&self) -> &Store;
+    fn log(&self) -> &std::sync::Arc<tenon_embedded::EmbeddedLog>;
+    fn layout(&self) -> Layout;
+    fn data(&self) -> &Path;
+    /// Seed of the ids that an import makes.
+    fn id_key(&self) -> [u8; 32];
+}
+
+/// The parts of a house that administration needs.
+pub(crate) struct HouseOperator {
+    admin: Admin,
+    store: Store,
+    log: std::sync::Arc<tenon_embedded::EmbeddedLog>,
+    layout: Layout,
+    data: PathBuf,
+    org: u64,
+}
+
+impl HouseOperator {
+    pub(crate) fn of(house: &House) -> Self {
+        let ground = house.ground();
+        Self {
+            admin: house.admin(),
+            store: ground.store.clone(),
+            log: std::sync::Arc::clone(&ground.log),
+            layout: ground.node.layout,
+            data: ground.data.path().to_owned(),
+            org: ground.node.org.0,
+        }
+    }
+}
+
+impl Operator for HouseOperator {
+    fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn log(&self) -> &std::sync::Arc<tenon_embedded::EmbeddedLog> {
+        &self.log
+    }
+
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    fn data(&self) -> &Path {
+        &self.data
+    }
+
+    fn id_key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.org.to_le_bytes());
+        key
+    }
+}
+
+/// Where rows and progress go. An error means that nobody listens any more.
+pub(crate) type Events = mpsc::Sender<Event>;
+
+/// Tells a row.
+pub(crate) async fn row(events: &Events, row: Value) -> Result<(), ServerError> {
+    tell(events, Event::Row { row }).await
+}
+
+/// Tells an event; work stops when the caller is gone.
+pub(crate) async fn tell(events: &Events, event: Event) -> Result<(), ServerError> {
+    events.send(event).await.map_err(|_| ServerError::Told {
+        message: "the caller went away; what was done is kept".into(),
+        mend: Some("repeat the command".into()),
+    })
+}
+
+/// Does what was asked.
+pub(crate) async fn operate(
+    operator: &dyn Operator,
+    request: Request,
+    events: &Events,
+) -> Result<Value, ServerError> {
+    let admin = operator.admin();
+    match request {
+        Request::UserAdd { names, display } => user_add(admin, names, display, events).await,
+        Request::UserList {} => user_list(admin, events).await,
+        Request::UserDisable { names, disabled } => {
+            for name in &names {
+                admin.user(name)?;
+            }
+            for name in &names {
+                admin.set_disabled(name, disabled).await?;
+            }
+            Ok(json!({ "users": names.len(), "disabled": disabled }))
+        }
+        Request::UserPassword { name, password } => {
+            admin.set_password(&name, password.0.into()).await?;
+            Ok(json!({ "user": name }))
+        }
+        Request::TokenMint { name, label } => {
+            let token = admin.mint(&name, &label).await?;
+            Ok(json!({ "user": name, "device": label, "token": token }))
+        }
+        Request::GroupCreate { name, members } => {
+            let conv = admin.create_group(&name, &members).await?;
+            Ok(json!({ "group": name, "conversation": conv.to_string() }))
+        }
+        Request::GroupAdd { group, users } => {
+            admin.add_members(&group, &users).await?;
+            Ok(json!({ "group": group, "added": users.len() }))
+        }
+        Request::GroupRemove { group, users } => {
+            admin.remove_members(&group, &users).await?;
+            Ok(json!({ "group": group, "removed": users.len() }))
+        }
+        Request::GroupMembers { group } => story::members(admin, &group, events).await,
+        Request::GroupList {} => {
+            for (name, conv) in admin.groups() {
+                row(events, json!({ "group": name, "conversation": conv.to_string() })).await?;
+            }
+            Ok(Value::Null)
+        }
+        Request::ImportSlack { path } => importing::slack(operator, &path, events).await,
+        Request::Verify {} => verifying::verify(operator, events).await,
+        Request::Flush {} => {
+            let flushed = operator.store().flush_once().await?;
+            Ok(json!({ "rows": format!("{flushed:?}") }))
+        }
+        Request::Status {} => Ok(json!({
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "data": operator.data(),
+        })),
+    }
+}
+
+async fn user_add(
+    admin: &Admin,
+    names: Vec<String>,
+    display: Option<String>,
+    events: &Events,
+) -> Result<Value, ServerError> {
+    let new: Vec<NewUser> = names
+        .iter()
+        .map(|name| NewUser { name: name.clone(), display: display.clone().unwrap_or_default() })
+        .collect();
+    let added = admin.add_users(&new).await?;
+    let mut count = 0;
+    for (name, (user, is_new)) in names.iter().zip(added) {
+        count += u64::from(is_new);
+        let state = if is_new { "added" } else { "was there" };
+        row(events, json!({ "user": name, "id": user.to_string(), "state": state })).await?;
+    }
+    Ok(json!({ "added": count }))
+}
+
+async fn user_list(admin: &Admin, events: &Events) -> Result<Value, ServerError> {
+    let mut after = String::new();
+    loop {
+        let users = admin.users(&after, LIST_STEP);
+        let Some(last) = users.last() else { return Ok(Value::Null) };
+        after.clone_from(&last.name);
+        for user in users {
+            let line = json!({
+                "user": user.name,
+                "id": user.user.to_string(),
+                "display": user.display,
+                "disabled": user.is_disabled,
+                "devices": user.devices,
+            });
+            row(events, line).await?;
+        }
+    }
+}

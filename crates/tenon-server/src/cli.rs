@@ -1,0 +1,288 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A chat server for organisations: one binary, nothing else to install.
+#[derive(Debug, Parser)]
+#[command(name = "tenon", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one JSON object a line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Cli {
+    /// Errors are printed in the form of the output.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server.
+    Serve(Serve),
+    /// Accounts.
+    #[command(subcommand)]
+    User(User),
+    /// Device credentials.
+    #[command(subcommand)]
+    Token(Token),
+    /// Groups.
+    #[command(subcommand)]
+    Group(Group),
+    /// Send a message and print where it stands.
+    Send(Send),
+    /// Print every event of this device as it arrives.
+    Tail(Tail),
+    /// Print the conversation list.
+    List(Client),
+    /// Print the messages of a conversation.
+    History(History),
+    /// Take the archive of another system.
+    #[command(subcommand)]
+    Import(Import),
+    /// Check a data directory: numbers, checksums, blocks, log against tables.
+    Verify(Data),
+    /// Configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Where the data lies.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Data {
+    /// Data directory.
+    #[arg(long, env = "TENON_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Address of clients [default: 127.0.0.1:7700].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Address of metrics and health.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<String>,
+    /// Certificate chain, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Serve TLS with a certificate made here; for development.
+    #[arg(long)]
+    pub(crate) tls_self_made: bool,
+    /// Write {pid, version, public_url, admin_url, setup_url} here when serving.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Add accounts; those that exist stay as they are.
+    Add {
+        #[command(flatten)]
+        data: Data,
+        /// Login names, unique in the organisation.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Name to show, for a single account.
+        #[arg(long)]
+        display: Option<String>,
+    },
+    /// List accounts.
+    List {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Close accounts; their connections end.
+    Disable {
+        #[command(flatten)]
+        data: Data,
+        /// Login names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Open accounts again.
+    Enable {
+        #[command(flatten)]
+        data: Data,
+        /// Login names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Set a password, read from standard input; sessions of the account end.
+    Password {
+        #[command(flatten)]
+        data: Data,
+        /// Login name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a device credential, printed alone on the last line. The same label again replaces it.
+    Mint {
+        #[command(flatten)]
+        data: Data,
+        /// Login name.
+        name: String,
+        /// Name of the device; one credential for each running process.
+        #[arg(long, default_value = "cli")]
+        device: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Group {
+    /// Make a group; the first member owns it.
+    Create {
+        #[command(flatten)]
+        data: Data,
+        /// Name, unique in the organisation.
+        name: String,
+        /// Login name of a member.
+        #[arg(long = "member", value_name = "USER")]
+        members: Vec<String>,
+    },
+    /// Add members.
+    Add {
+        #[command(flatten)]
+        data: Data,
+        /// Name of the group.
+        group: String,
+        /// Login names.
+        #[arg(required = true)]
+        users: Vec<String>,
+    },
+    /// Remove members.
+    Remove {
+        #[command(flatten)]
+        data: Data,
+        /// Name of the group.
+        group: String,
+        /// Login names.
+        #[arg(required = true)]
+        users: Vec<String>,
+    },
+    /// Members, now and once, with the times they were in.
+    Members {
+        #[command(flatten)]
+        data: Data,
+        /// Name of the group.
+        group: String,
+    },
+    /// Groups with a name.
+    List {
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+/// How a device reaches the server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Client {
+    /// Server: HOST:PORT, or a URL (tcp://, tls://, ws://, wss://, http://, https://).
+    #[arg(long, env = "TENON_SERVER", value_name = "ADDR")]
+    pub(crate) server: String,
+    /// Device credential of `tenon token mint`.
+    #[arg(long, env = "TENON_TOKEN", hide_env_values = true, value_name = "T")]
+    pub(crate) token: String,
+    /// Directory that keeps this device's outbox and cursor.
+    #[arg(long, value_name = "D")]
+    pub(crate) device_dir: Option<PathBuf>,
+    /// Certificate of the server, PEM, if no public authority signed it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+}
+
+/// Which conversation.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Target {
+    /// Login name of the other person.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: Option<String>,
+    /// Name of a group.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// Id of a conversation.
+    #[arg(long, value_name = "ID")]
+    pub(crate) conversation: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// What to say.
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    /// End after this many events.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) client: Client,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Everything, oldest first, instead of the newest page.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// A Slack export. Can be interrupted and run again.
+    Slack {
+        #[command(flatten)]
+        data: Data,
+        /// The ZIP file of the export.
+        zip: PathBuf,
+        /// Read everything, write nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say all mistakes at once.
+    Check {
+        /// Configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print the values in force.
+    Show {
+        /// Configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// And where each came from.
+        #[arg(long)]
+        origin: bool,
+    },
+}

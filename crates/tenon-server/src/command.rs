@@ -1,0 +1,32 @@
+//! One function per command.
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::error::ServerError;
+use crate::serve;
+
+pub(crate) mod configuration;
+mod local;
+mod talk;
+
+/// Exit code of a command that did its work but left something out.
+const LEFT_OUT: u8 = 3;
+
+/// Runs the command.
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode, ServerError> {
+    let is_json = cli.json;
+    match cli.command {
+        Command::Serve(args) => serve::serve(args).await,
+        Command::User(user) => local::user(user, is_json).await,
+        Command::Token(token) => local::token(token, is_json).await,
+        Command::Group(group) => local::group(group, is_json).await,
+        Command::Import(import) => local::import(import, is_json).await,
+        Command::Verify(data) => local::verify(data, is_json).await,
+        Command::Send(args) => talk::send(args, is_json).await,
+        Command::Tail(args) => talk::tail(args, is_json).await,
+        Command::List(args) => talk::list(args, is_json).await,
+        Command::History(args) => talk::history(args, is_json).await,
+        Command::Config(command) => configuration::run(command, is_json),
+    }
+}

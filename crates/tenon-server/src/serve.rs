@@ -1,0 +1,181 @@
+//! `tenon serve`: the rooms, the port, the admin socket; from an empty directory to serving, and back in order.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::json;
+use tenon_base::Clock;
+use tenon_gateway::{Gateway, GatewayOptions, TlsSource};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::admin::operate::HouseOperator;
+use crate::admin::socket;
+use crate::cli::Serve;
+use crate::command::configuration;
+use crate::config::{Config, Tls};
+use crate::error::ServerError;
+use crate::house::{Ground, House, Raised, node};
+use crate::output;
+
+mod observe;
+
+/// Runs until a signal, or until a loop fails.
+pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
+    let config = configuration::config(args.data.config.as_deref(), &flags(&args))?;
+    trace(&config);
+    let started = tokio::time::Instant::now();
+    let (path, settings) = (args.data.data.clone(), config.clone());
+    let ground = tokio::task::spawn_blocking(move || Ground::open(&path, &settings))
+        .await
+        .map_err(|_| ServerError::Panicked)??;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = %ground.data.path().display(),
+        recovery = ?crate::house::describe(&ground.report),
+        "opened"
+    );
+    let raised = Raised::raise(ground, &config).await?;
+    let options = gateway_options(&config, raised.ground().data.path());
+    let doors = tenon_gateway::Doors {
+        admission: Arc::new(raised.receiver.clone()),
+        users: raised.users(),
+        conversations: raised.conversations(),
+        clock: Arc::clone(&raised.ground().clock) as Arc<dyn Clock>,
+    };
+    let metrics = tenon_gateway::Metrics::new(raised.registry())?;
+    let (gateway, multicast) = Gateway::new(options, doors, metrics);
+    // The port is taken before the replay, so that a port in use is told at once; nobody is answered before it ends.
+    let listening = gateway.listen().await.map_err(|e| ServerError::Gateway(e.to_string()))?;
+    let mut house = raised.run(multicast).await?;
+
+    let (stop, stopped) = watch::channel(false);
+    let data = house.ground().data.path().to_owned();
+    let operator = Arc::new(HouseOperator::of(&house));
+    let administration =
+        tokio::spawn(socket::serve(socket::bind(&data)?, operator, stopped.clone()));
+    let observer = observe::start(&config, &house, stop.clone()).await?;
+    let public = public_url(&config, listening.address());
+    let fingerprint = listening.fingerprint().map(str::to_owned);
+    let serving = tokio::spawn(listening.serve(stopped.clone(), axum::Router::new()));
+    ready(&args, &public, observer, fingerprint.as_deref())?;
+    tracing::info!(took_ms = started.elapsed().as_millis(), url = public, "serving");
+
+    let ended = wait(&mut house, stop.clone()).await;
+    stop.send_replace(true);
+    tracing::info!("stopping");
+    if serving.await.is_err() {
+        tracing::error!("the gateway panicked");
+    }
+    administration.abort();
+    match std::fs::remove_file(crate::admin::socket_path(&data)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "the administrative socket stays");
+        }
+        _ => {}
+    }
+    let closed = house.close().await;
+    ended?;
+    closed?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn flags(args: &Serve) -> Vec<(&'static str, String)> {
+    let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
+    let all = [
+        ("listen", args.listen.clone()),
+        ("admin-listen", args.admin_listen.clone()),
+        ("tls-cert", path(&args.tls_cert)),
+        ("tls-key", path(&args.tls_key)),
+        ("tls-self-made", args.tls_self_made.then(|| "true".to_owned())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn trace(config: &Config) {
+    let filter = config.trace.parse::<tracing_subscriber::EnvFilter>().unwrap_or_default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(true);
+    let set = if config.trace_json { subscriber.json().try_init() } else { subscriber.try_init() };
+    if set.is_err() {
+        tracing::debug!("a subscriber was set before");
+    }
+}
+
+fn gateway_options(config: &Config, data: &Path) -> GatewayOptions {
+    let mut options = GatewayOptions::new(config.listen);
+    options.tls = match &config.tls {
+        Tls::Plain => TlsSource::Off,
+        Tls::Files(certificate, key) => {
+            TlsSource::Files { certificate: certificate.clone(), key: key.clone() }
+        }
+        Tls::SelfMade => TlsSource::SelfMade {
+            folder: data.to_owned(),
+            names: vec!["localhost".into(), config.listen.ip().to_string()],
+        },
+    };
+    options.origins.clone_from(&config.origins);
+    options.gate.connections_max = config.connections;
+    options
+}
+
+fn public_url(config: &Config, address: SocketAddr) -> String {
+    if let Some(url) = &config.public_url {
+        return url.clone();
+    }
+    let scheme = if config.tls == Tls::Plain { "http" } else { "https" };
+    format!("{scheme}://{address}")
+}
+
+/// Says that it serves: on standard output, and in the ready file.
+fn ready(
+    args: &Serve,
+    public: &str,
+    observer: Option<SocketAddr>,
+    fingerprint: Option<&str>,
+) -> Result<(), ServerError> {
+    if let Some(path) = &args.ready_file {
+        let admin_url = observer.map(|address| format!("http://{address}"));
+        let ready = json!({
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "public_url": public,
+            "admin_url": admin_url,
+            "setup_url": null,
+            "certificate_sha256": fingerprint,
+        });
+        node::write_private(path, ready.to_string().as_bytes())
+            .map_err(|source| ServerError::Io { path: path.clone(), source })?;
+    }
+    let data = args.data.data.display();
+    output::line(&format!("tenon {} on {data}", env!("CARGO_PKG_VERSION")));
+    if let Some(fingerprint) = fingerprint {
+        output::line(&format!("certificate SHA-256 {fingerprint}"));
+    }
+    output::line(&format!("next: tenon user add NAME --data {data}"));
+    output::line(&format!("tenon ready {public}"));
+    Ok(())
+}
+
+/// Ends on SIGINT, SIGTERM, a drain order, or with the error of a loop.
+async fn wait(house: &mut House, stop: watch::Sender<bool>) -> Result<(), ServerError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Thread)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Thread)?;
+    let mut drained = stop.subscribe();
+    tokio::select! {
+        error = house.failure() => {
+            tracing::error!(%error, "a loop ended; stopping, so that nothing is served that cannot be kept");
+            Err(error)
+        }
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = drained.wait_for(|stop| *stop) => Ok(()),
+    }
+}

@@ -1,0 +1,18 @@
+//! The real binary, as a newcomer, an operator and a crash meet it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+#[path = "binary/archive.rs"]
+mod archive;
+#[path = "binary/crash.rs"]
+mod crash;
+#[path = "binary/harness.rs"]
+mod harness;
+#[path = "binary/newcomer.rs"]
+mod newcomer;

@@ -1,0 +1,126 @@
+//! Kill -9 in the middle of everything: what was acked is on every device exactly once, in one order.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::harness::{PATIENCE, Place};
+use bytes::Bytes;
+use tenon_base::ConversationId;
+use tenon_client::driver::{Client, ClientEvent, ClientOptions, StoreChoice};
+use tenon_client::engine::Auth;
+use tenon_wire::event_type;
+
+/// What one device was told of the group: message id by seq, in the order of arrival.
+type Heard = Arc<Mutex<Vec<(u64, u64)>>>;
+
+struct Device {
+    client: Client,
+    heard: Heard,
+}
+
+async fn device(address: &str, token: &str, folder: PathBuf, conv: ConversationId) -> Device {
+    let auth = Auth::Credential(Bytes::copy_from_slice(token.as_bytes()));
+    let mut options = ClientOptions::new(format!("tcp://{address}").parse().unwrap(), auth);
+    options.store = StoreChoice::Folder(folder);
+    options.engine.backoff_max = Duration::from_millis(500);
+    let (client, mut events) = Client::connect(options).await.unwrap();
+    let heard = Heard::default();
+    let told = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            if let ClientEvent::Sync { event, .. } = event
+                && event.r#type == event_type::MESSAGE
+                && event.conv == conv.0
+            {
+                told.lock().unwrap().push((event.seq, event.message_id));
+            }
+        }
+    });
+    client.ready().await.unwrap();
+    Device { client, heard }
+}
+
+fn settings(place: &Place) -> PathBuf {
+    place.config(
+        "[limits]\ndevice = \"0/s 0\"\nuser = \"0/s 0\"\nconversation = \"0/s 0\"\n\
+         [store]\nmemtable = \"1 MiB\"\n",
+    )
+}
+
+/// Two devices of one user and three of another, `total` messages, `kills` kills.
+async fn exchange(total: usize, kills: usize) {
+    let place = Place::new();
+    let config = settings(&place);
+    let config = config.to_str().unwrap().to_owned();
+    let mut server = place.serve_with(&["--config", &config]);
+    let address = server.address.clone();
+    place.tenon(&["user", "add", "ada", "bob"]).ok();
+    let made = place.tenon(&["group", "create", "pair", "--member", "ada", "--member", "bob"]).ok();
+    let conv = ConversationId(made.out.trim().parse().unwrap());
+    let mut devices = Vec::new();
+    for (user, label) in [("ada", "a1"), ("ada", "a2"), ("bob", "b1"), ("bob", "b2"), ("bob", "b3")]
+    {
+        let token = place.mint(user, label);
+        devices.push(device(&address, &token, place.dir.join(label), conv).await);
+    }
+    let acked: Arc<Mutex<BTreeMap<u64, u64>>> = Arc::default();
+    let mut senders = Vec::new();
+    let share = total / devices.len();
+    for (who, device) in devices.iter().enumerate() {
+        for lane in 0..8 {
+            let (client, acked) = (device.client.clone(), Arc::clone(&acked));
+            senders.push(tokio::spawn(async move {
+                for n in 0..share / 8 {
+                    let sent = client.send_text(conv, format!("{who} {lane} {n}")).await.unwrap();
+                    let before = acked.lock().unwrap().insert(sent.seq.0, sent.message_id.0);
+                    assert_eq!(before, None, "seq {} was given twice", sent.seq.0);
+                }
+            }));
+        }
+    }
+    let wanted = devices.len() * 8 * (share / 8);
+    for kill in 1..=kills {
+        let until = wanted * kill / (kills + 1);
+        wait(|| acked.lock().unwrap().len() >= until, "messages are acked").await;
+        server.kill();
+        server = place.serve_with(&["--config", &config, "--listen", &address]);
+    }
+    for sender in senders {
+        tokio::time::timeout(PATIENCE, sender).await.expect("all sends settle").unwrap();
+    }
+    let acked = acked.lock().unwrap().clone();
+    assert_eq!(acked.len(), wanted);
+    for device in &devices {
+        wait(|| device.heard.lock().unwrap().len() >= wanted, "every device hears all").await;
+        let heard = device.heard.lock().unwrap().clone();
+        let order: Vec<(u64, u64)> = acked.iter().map(|(seq, id)| (*seq, *id)).collect();
+        assert_eq!(heard, order, "exactly once, in one order");
+    }
+    for device in devices {
+        device.client.close().await.unwrap();
+    }
+    assert_eq!(server.stop(), 0);
+    place.tenon(&["verify"]).ok();
+}
+
+async fn wait(done: impl Fn() -> bool, what: &str) {
+    let begun = tokio::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_devices_and_three_kills() {
+    exchange(4_000, 3).await;
+}
+
+/// The size of the acceptance check; `cargo test --release -- --ignored`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; the short one runs always"]
+async fn five_devices_and_ten_kills() {
+    exchange(100_000, 10).await;
+}
