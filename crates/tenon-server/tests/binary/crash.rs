@@ -113,14 +113,12 @@ async fn wait(done: impl Fn() -> bool, what: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_devices_and_three_kills() {
-    exchange(4_000, 3).await;
+/// `CRASH_MESSAGES=100000 CRASH_KILLS=10 cargo test --release -p tenon-server crash` is the full size.
+fn size(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The size of the acceptance check; `cargo test --release -- --ignored`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes; the short one runs always"]
-async fn five_devices_and_ten_kills() {
-    exchange(100_000, 10).await;
+async fn five_devices_hear_everything_once_over_kills() {
+    exchange(size("CRASH_MESSAGES", 4_000), size("CRASH_KILLS", 3)).await;
 }
