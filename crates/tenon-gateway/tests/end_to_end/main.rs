@@ -16,6 +16,7 @@ mod hostile;
 mod peer;
 mod real;
 mod secure;
+mod soak;
 mod websocket;
 
 use std::net::SocketAddr;

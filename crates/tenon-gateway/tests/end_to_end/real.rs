@@ -23,13 +23,13 @@ const LAYOUT: Layout = Layout { conversations: 2, users: 2 };
 /// Groups above this many members are read by pull.
 const QUEUE_MODE_MAX: u32 = 2;
 
-struct House {
-    address: SocketAddr,
-    admin: Admin,
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: Admin,
     _stop: watch::Sender<bool>,
 }
 
-async fn house() -> House {
+pub(crate) async fn house() -> House {
     let registry = Registry::new();
     let (stop, stopped) = watch::channel(false);
     let log = Arc::new(MemoryLog::new());
@@ -98,7 +98,7 @@ async fn house() -> House {
 }
 
 impl House {
-    async fn users(&self, names: &[&str]) -> Vec<UserId> {
+    pub(crate) async fn users(&self, names: &[&str]) -> Vec<UserId> {
         let new: Vec<_> = names
             .iter()
             .map(|name| NewUser { name: (*name).into(), display: String::new() })
