@@ -31,6 +31,8 @@ pub struct Metrics {
     pub stalls: IntCounter,
     /// Links closed because nothing could be written.
     pub slow: IntCounter,
+    /// Connections whose task panicked; must stay 0.
+    pub panics: IntCounter,
     /// Times a connection was read more slowly than it wrote.
     pub throttled: IntCounter,
     /// Tips handed to links.
@@ -79,6 +81,7 @@ impl Metrics {
             logins: family("tenon_gateway_logins_total", "Sign-ins by outcome", "outcome")?,
             stalls: counter("tenon_gateway_stalls_total", "Windows full for 5 s")?,
             slow: counter("tenon_gateway_slow_total", "Links closed without write progress")?,
+            panics: counter("tenon_gateway_panics_total", "Connections that panicked")?,
             throttled: counter("tenon_gateway_throttled_total", "Connections read more slowly")?,
             tips: counter("tenon_gateway_tips_total", "Tips handed to links")?,
             pushes: counter("tenon_gateway_pushes_total", "Bodies handed to links")?,

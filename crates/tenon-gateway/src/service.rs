@@ -11,7 +11,7 @@ use tenon_core::handover::{Conversations, Multicast, Users};
 use tenon_wire::{ErrorCode, close_reason};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::connection::House;
 use crate::http::{self, Desk};
@@ -131,7 +131,10 @@ async fn accept(
         let accepted = tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next() => {
+                judge(&reception.house, ended);
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let (socket, peer) = match accepted {
@@ -148,6 +151,16 @@ async fn accept(
             }
             Err(reason) => reception.house.metrics.refused.with_label_values(&[reason]).inc(),
         }
+    }
+}
+
+/// A connection that panicked ends alone; somebody must look at it all the same.
+fn judge(house: &House, ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        house.metrics.panics.inc();
+        tracing::error!("a connection panicked");
     }
 }
 
@@ -178,7 +191,9 @@ async fn drain(house: &House, connections: &mut JoinSet<()>) {
     // WebSockets run in tasks of their own; what is left of the others are goodbyes and idle HTTP connections.
     let all_gone = async {
         house.emptied().await;
-        while connections.join_next().await.is_some() {}
+        while let Some(ended) = connections.join_next().await {
+            judge(house, ended);
+        }
     };
     if tokio::time::timeout(LAST_WORDS, all_gone).await.is_err() {
         tracing::debug!(connections = house.mailboxes().len(), "connections cut");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenon_base::Deadline;
+use tenon_base::{Deadline, Random as _, SeededRandom};
 use tenon_wire::{
     ClientSession, FrameHeader, FrameLimits, FrameReader, Message as _, close_reason, kind, v1,
 };
@@ -148,6 +148,68 @@ async fn a_flood_of_frames_is_read_at_its_rate() {
     }
     assert!(started.elapsed() >= Duration::from_millis(200), "60 frames at 200 a second");
     assert!(node.metrics.throttled.get() > 0);
+}
+
+/// A payload: noise, a message of some kind, or the beginning of one.
+fn payload(random: &SeededRandom) -> Vec<u8> {
+    let send = text(50, random.next_u64() % 4, "x").encode_to_vec();
+    let cursor = v1::Cursor { unit: 1, queue_epoch: 3, pts: random.next_u64() % 9 };
+    let messages = [
+        send,
+        v1::Ack { cursors: vec![cursor], dev_pts: 0, window_bytes: 1 }.encode_to_vec(),
+        v1::Subscribe { unit: 1, queue_epoch: 3, from_pts: random.next_u64() }.encode_to_vec(),
+        v1::Ping { n: 1, next_s: u32::MAX, ack: None }.encode_to_vec(),
+        v1::Watch { open: vec![50, 60], ..v1::Watch::default() }.encode_to_vec(),
+        v1::NetHint { window_bytes: u32::MAX, net: 77, ..v1::NetHint::default() }.encode_to_vec(),
+        v1::ReadRequest { method: random.next_u64() as u32 % 24, ..Default::default() }
+            .encode_to_vec(),
+        v1::Op { n: 1, r#type: random.next_u64() as u32 % 90, ..Default::default() }
+            .encode_to_vec(),
+    ];
+    let mut bytes = messages[random.next_u64() as usize % messages.len()].clone();
+    match random.next_u64() % 4 {
+        0 => bytes.truncate(random.next_u64() as usize % (bytes.len() + 1)),
+        1 => random.fill(&mut bytes),
+        _ => {}
+    }
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_frames_harm_nobody_else() {
+    let node = node().await;
+    node.rooms.set_pull(60, &[1], 1);
+    let mut honest = Peer::connect(node.address, &hello(2, 20, 1, Some(0))).await;
+    for seed in 0..300 {
+        let random = SeededRandom::new(seed);
+        let mut socket = TcpStream::connect(node.address).await.unwrap();
+        let mut bytes = if seed % 8 == 0 { Vec::new() } else { hello_bytes(1, 10, seed + 1) };
+        for _ in 0..random.next_u64() % 40 {
+            let kind = 1 + (random.next_u64() % 34) as u8;
+            let id = random.next_u64() as u32 % 5;
+            bytes.extend(frame(kind, id, &payload(&random)));
+        }
+        if seed % 5 == 0 {
+            let at = random.next_u64() as usize % bytes.len().max(1);
+            bytes.truncate(at);
+        }
+        // The server may close while it is still told things.
+        drop(socket.write_all(&bytes).await);
+        if seed % 3 == 0 {
+            socket.shutdown().await.unwrap_or_default();
+            drop(read_close(&mut socket).await);
+        }
+    }
+    until(|| node.metrics.connections.get() == 1).await;
+    let (conv, words) = (50, "still well");
+    node.rooms.tell(2, conv, words);
+    let mut told = Vec::new();
+    while !told.contains(&text(conv, 1, words).body) {
+        let batch = honest.batch().await;
+        honest.ack(batch.to_pts);
+        told.extend(batch.events.into_iter().map(|e| e.body));
+    }
+    assert_eq!(node.metrics.panics.get(), 0);
 }
 
 #[tokio::test]
