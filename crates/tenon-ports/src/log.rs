@@ -149,6 +149,10 @@ pub trait Log: Send + Sync {
         durability: Durability,
     ) -> Result<Vec<Lsn>, LogError>;
 
+    /// Waits until an append that ended [`LogError::Full`] or [`LogError::DiskFull`] may be worth repeating. A hint: it may
+    /// end early, and it ends at once when the log is closed or poisoned.
+    async fn room(&self);
+
     /// Records of a partition after `after`, oldest first, at most `bytes_max` of payload (at least one record if there is
     /// one). Empty when there is nothing newer.
     ///

@@ -102,7 +102,12 @@ impl PartitionLoop {
             let mut records = 1;
             while records > 0 {
                 self.answer_waiting(&mut inbox);
-                records = self.turn().await?;
+                records = tokio::select! {
+                    biased;
+                    // A turn may wait for room on the disk; what it did not finish is replayed at the next start.
+                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                    records = self.turn() => records?,
+                };
                 self.cut_if_wanted();
             }
         }

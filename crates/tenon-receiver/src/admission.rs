@@ -302,7 +302,7 @@ impl Shared {
     ) -> Result<IdentityOutcome, Refusal> {
         let (reply, outcome) = reply();
         self.identity.submit(command, reply);
-        value(outcome).await
+        value(outcome).await?
     }
 
     /// Message -> command: digest, id, time, and what is refused for good but must consume its cid.

@@ -3,16 +3,19 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use tenon_base::{Clock, Lsn, OrgId, PartitionId, Random};
+use tenon_base::{Clock, Lsn, OrgId, PartitionId, Random, Retry};
+use tenon_core::admission::Refusal;
 use tenon_core::handover::{Handover, Reply, Users};
 use tenon_core::identity::{
     Directory, IdentityChange, IdentityCommand, IdentityOutcome, OrgRecord,
 };
 use tenon_ports::log::kind;
-use tenon_ports::{Append, Durability, Log, Reach};
+use tenon_ports::{Append, Durability, Log, LogError, Reach};
 use tenon_store::{ShardWriter, Store, table};
 use tokio::sync::{mpsc, watch};
 
+use crate::batcher::refusal;
+use crate::limits::code;
 use crate::service::Doors;
 use crate::{Metrics, Options, ReceiverError};
 
@@ -31,7 +34,8 @@ const QUEUE_MAX: usize = 1024;
 const READ_BYTES: usize = 1024 * 1024;
 const PARTITION: PartitionId = PartitionId::IDENTITY;
 
-type Waiting = (IdentityCommand, Reply<IdentityOutcome>);
+type Answer = Result<IdentityOutcome, Refusal>;
+type Waiting = (IdentityCommand, Reply<Answer>);
 
 /// What the rest of the receiver sees. Reads are a short lock; changes go through the loop.
 pub(crate) struct Identity {
@@ -78,7 +82,8 @@ impl Identity {
         running.replay().await?;
         let org = OrgRecord { org: options.org, name: String::new() };
         if running.read(|d| d.org(options.org).is_none()) {
-            running.decide(&IdentityCommand::PutOrg(org)).await?;
+            let made = running.decide(&IdentityCommand::PutOrg(org)).await?;
+            made.map_err(|_| ReceiverError::Log(LogError::DiskFull))?;
         }
         let (logins, worker) =
             LoginWorker::new(Arc::clone(&doors.random), metrics.sign_ins.clone())?;
@@ -90,10 +95,12 @@ impl Identity {
         read(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands a command to the loop; dropping the reply says that it is full or stopped.
-    pub(crate) fn submit(&self, command: IdentityCommand, reply: Reply<IdentityOutcome>) {
+    /// Hands a command to the loop.
+    pub(crate) fn submit(&self, command: IdentityCommand, reply: Reply<Answer>) {
         if let Err(error) = self.commands.try_send((command, reply)) {
-            tracing::warn!(%error, "an identity command was refused");
+            let (mpsc::error::TrySendError::Full((_, reply))
+            | mpsc::error::TrySendError::Closed((_, reply))) = error;
+            reply.send(Err(Refusal { code: code::OVERLOAD, after_ms: 200 }));
         }
     }
 }
@@ -152,10 +159,7 @@ impl IdentityLoop {
     }
 
     /// Durable first, then in force, then answered.
-    async fn decide(
-        &mut self,
-        command: &IdentityCommand,
-    ) -> Result<IdentityOutcome, ReceiverError> {
+    async fn decide(&mut self, command: &IdentityCommand) -> Result<Answer, ReceiverError> {
         self.producer_seq += 1;
         let append = Append {
             partition: PARTITION,
@@ -167,14 +171,22 @@ impl IdentityLoop {
             kind: kind::IDENTITY,
             payload: table::identity::encode_command(command),
         };
-        let lsns = self.log.append(vec![append], Durability::Durable).await?;
+        let lsns = match self.log.append(vec![append], Durability::Durable).await {
+            Ok(lsns) => lsns,
+            // Certainly nothing was written: the caller may try again.
+            Err(error) if error.retry() == Retry::Safe => {
+                let (code, after_ms) = refusal(&error);
+                return Ok(Err(Refusal { code, after_ms }));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let outcome = self.apply(command);
         self.applied = lsns.last().copied().unwrap_or(self.applied);
         self.writer.publish();
         if outcome == IdentityOutcome::Done {
             self.end_sessions(command).await;
         }
-        Ok(outcome)
+        Ok(Ok(outcome))
     }
 
     fn apply(&mut self, command: &IdentityCommand) -> IdentityOutcome {

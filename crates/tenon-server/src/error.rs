@@ -18,17 +18,17 @@ pub(crate) enum ServerError {
     Io { path: PathBuf, source: io::Error },
     #[error("{}: damaged: {what}", path.display())]
     Damaged { path: PathBuf, what: String },
-    #[error("log: {0}")]
+    #[error("log: {}", chain(.0))]
     Log(#[from] LogError),
-    #[error("store: {0}")]
+    #[error("store: {}", chain(.0))]
     Kv(#[from] KvError),
-    #[error("store: {0}")]
+    #[error("store: {}", chain(.0))]
     Store(#[from] StoreError),
-    #[error("{0}")]
+    #[error("{}", chain(.0))]
     Receiver(#[from] tenon_receiver::ReceiverError),
-    #[error("conversation partition: {0}")]
+    #[error("conversation partition: {}", chain(.0))]
     Processor(#[from] tenon_processor::ProcessorError),
-    #[error("user partition: {0}")]
+    #[error("user partition: {}", chain(.0))]
     Sync(#[from] tenon_sync::SyncError),
     #[error("gateway: {0}")]
     Gateway(String),
@@ -48,6 +48,18 @@ pub(crate) enum ServerError {
     Import(#[from] tenon_import::ImportError),
     #[error("{problems} problems found")]
     Unclean { problems: u64 },
+}
+
+/// An error with what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }
 
 impl ServerError {

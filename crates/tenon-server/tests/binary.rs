@@ -12,6 +12,8 @@
 mod archive;
 #[path = "binary/crash.rs"]
 mod crash;
+#[path = "binary/disk.rs"]
+mod disk;
 #[path = "binary/harness.rs"]
 mod harness;
 #[path = "binary/newcomer.rs"]

@@ -201,6 +201,15 @@ impl Drop for EmbeddedLog {
 
 #[async_trait]
 impl Log for EmbeddedLog {
+    async fn room(&self) {
+        let mut notified = pin!(self.shared.on_room.notified());
+        notified.as_mut().enable();
+        if self.shared.lock().has_room() {
+            return;
+        }
+        notified.await;
+    }
+
     async fn append(
         &self,
         records: Vec<Append>,

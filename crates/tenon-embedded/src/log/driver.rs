@@ -220,26 +220,25 @@ impl Driver {
 /// Prepares one segment and tells the intake whether the disk is full. True if another may be wanted at once.
 fn prepare(shared: &Shared) -> bool {
     let done = shared.ring.prepare_one();
-    let mut intake = shared.lock();
-    match done {
-        Ok(Prepared::One) => {
-            intake.is_disk_full = false;
-            true
-        }
-        Ok(Prepared::Enough) => {
-            intake.is_disk_full = false;
-            false
-        }
-        Ok(Prepared::DiskFull) => {
-            intake.is_disk_full = true;
-            false
-        }
+    let (is_disk_full, is_more_wanted) = match done {
+        Ok(Prepared::One) => (false, true),
+        Ok(Prepared::Enough) => (false, false),
+        Ok(Prepared::DiskFull) => (true, false),
         Err(error) => {
             tracing::error!(%error, "a log segment could not be prepared");
-            intake.is_disk_full = true;
-            false
+            (true, false)
         }
+    };
+    let was_disk_full = std::mem::replace(&mut shared.lock().is_disk_full, is_disk_full);
+    if is_disk_full && !was_disk_full {
+        tracing::error!(
+            "disk full: the log reached its reserve; appends are refused until there is space"
+        );
+    } else if was_disk_full && !is_disk_full {
+        tracing::info!("the log has space again");
+        shared.on_room.notify_waiters();
     }
+    is_more_wanted
 }
 
 /// The preparing thread: keeps prepared segments ready and gives surplus ones back.

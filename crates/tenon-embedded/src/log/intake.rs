@@ -229,6 +229,12 @@ impl Intake {
         }
     }
 
+    /// True if an append that was refused for want of room may succeed, or will fail for another reason.
+    pub(crate) fn has_room(&self) -> bool {
+        let is_open = matches!(self.fate, Fate::Open) && self.closing == Closing::No;
+        !is_open || (!self.is_disk_full && self.queued_bytes < self.queue_bytes_max / 2)
+    }
+
     /// True if something waits for the writer.
     pub(crate) fn has_queue(&self) -> bool {
         !self.queue.is_empty()

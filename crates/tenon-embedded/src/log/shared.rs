@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     intake: Mutex<Intake>,
     /// Tells the writer that something waits.
     pub(crate) arrived: Condvar,
+    /// Tells refused callers that there is room again.
+    pub(crate) on_room: Notify,
     shown: Vec<Shown>,
     /// The one committed position that appends watch: tickets up to it are durable.
     tickets_done: AtomicU64,
@@ -40,6 +42,7 @@ impl Shared {
         Self {
             intake: Mutex::new(intake),
             arrived: Condvar::new(),
+            on_room: Notify::new(),
             shown,
             tickets_done: AtomicU64::new(0),
             ring,
@@ -87,6 +90,7 @@ impl Shared {
         }
         self.tickets_done.store(ticket, Ordering::Release);
         self.lock().handle_committed(placed, ticket, woken);
+        self.on_room.notify_waiters();
         let mut last = u32::MAX;
         for record in placed {
             // Records of one partition mostly come in runs; waking nobody twice is harmless.
@@ -110,6 +114,7 @@ impl Shared {
             shown.on_enqueued.notify_waiters();
         }
         self.arrived.notify_all();
+        self.on_room.notify_waiters();
         self.ring.stop();
     }
 

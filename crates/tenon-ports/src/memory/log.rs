@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tenon_base::limits::RECORD_BYTES_MAX;
 use tenon_base::{ByteSize, Lsn, PartitionId};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::lock;
 use crate::{Append, Durability, Log, LogError, Reach, Record};
@@ -22,6 +23,7 @@ const QUEUE_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub struct MemoryLog {
     state: Mutex<State>,
+    on_room: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -82,17 +84,20 @@ impl MemoryLog {
         state.is_holding = is_holding;
         if !is_holding {
             state.commit();
+            self.on_room.notify_waiters();
         }
     }
 
     /// While full, appends are refused with [`LogError::DiskFull`].
     pub fn fill(&self, is_disk_full: bool) {
         lock(&self.state).is_disk_full = is_disk_full;
+        self.on_room.notify_waiters();
     }
 
     /// A write fails: what is enqueued ends `Unknown`, later appends end [`LogError::Poisoned`] until [`crash`](Self::crash).
     pub fn poison(&self) {
         lock(&self.state).end(Fate::Poisoned);
+        self.on_room.notify_waiters();
     }
 
     /// A planned stop: all is committed, later calls end [`LogError::Closed`] until [`reopen`](Self::reopen).
@@ -101,6 +106,7 @@ impl MemoryLog {
         state.commit();
         state.is_unclean = false;
         state.end(Fate::Closed);
+        self.on_room.notify_waiters();
     }
 
     /// Loses everything that is not committed and opens again, as after a power cut.
@@ -124,6 +130,7 @@ impl MemoryLog {
     /// Opens again after a planned stop.
     pub fn reopen(&self) {
         lock(&self.state).end(Fate::Open);
+        self.on_room.notify_waiters();
     }
 
     /// Marks a partition as damaged: it refuses appends and reads.
@@ -199,6 +206,19 @@ impl State {
 
 #[async_trait]
 impl Log for MemoryLog {
+    async fn room(&self) {
+        let mut notified = pin!(self.on_room.notified());
+        notified.as_mut().enable();
+        {
+            let state = lock(&self.state);
+            let has_room = !state.is_disk_full && state.queued_bytes < QUEUE_BYTES_MAX / 2;
+            if has_room || state.fate != Fate::Open {
+                return;
+            }
+        }
+        notified.await;
+    }
+
     async fn append(
         &self,
         records: Vec<Append>,

@@ -1,0 +1,160 @@
+//! A full disk and a damaged one: refused with a name, nothing acked lost, nothing skipped in silence.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tenon_base::ConversationId;
+use tenon_client::driver::{Client, ClientOptions, StoreChoice};
+use tenon_client::engine::Auth;
+
+use crate::harness::{PATIENCE, Place};
+
+/// A small file system of its own; needs the right to mount.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, megabytes: u32) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let size = format!("size={megabytes}m");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+async fn client(address: &str, token: &str) -> Client {
+    let auth = Auth::Credential(Bytes::copy_from_slice(token.as_bytes()));
+    let mut options = ClientOptions::new(format!("tcp://{address}").parse().unwrap(), auth);
+    options.store = StoreChoice::Memory;
+    let (client, mut events) = Client::connect(options).await.unwrap();
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+    client.ready().await.unwrap();
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
+    let mut place = Place::new();
+    let Some(disk) = SmallDisk::mount(&place.dir.join("disk"), 160) else {
+        println!("skipped: no right to mount a small file system");
+        return;
+    };
+    place.data = disk.0.join("data");
+    let config = place.config(
+        "[log]\nsegment = \"4 MiB\"\nreserve = \"8 MiB\"\n[limits]\ndevice = \"0/s 0\"\n\
+         user = \"0/s 0\"\nconversation = \"0/s 0\"\n",
+    );
+    let config = config.to_str().unwrap().to_owned();
+    let mut server = place.serve_with(&["--config", &config]);
+    place.tenon(&["user", "add", "ada", "bob"]).ok();
+    let made = place.tenon(&["group", "create", "pair", "--member", "ada", "--member", "bob"]).ok();
+    let conv = ConversationId(made.out.trim().parse().unwrap());
+    let (token, reader) = (place.mint("ada", "desk"), place.mint("bob", "desk"));
+    let ada = client(&server.address, &token).await;
+
+    // Somebody else fills the disk up to the reserve.
+    let filler = disk.0.join("filler");
+    fill(&filler, &disk.0, 9);
+    let body = "x".repeat(20_000);
+    let mut acked = 0u64;
+    let mut waiting = loop {
+        let (device, text) = (ada.clone(), body.clone());
+        let mut sending = tokio::spawn(async move { device.send_text(conv, text).await });
+        match tokio::time::timeout(Duration::from_secs(3), &mut sending).await {
+            Ok(sent) => acked = sent.unwrap().unwrap().seq.0,
+            Err(_) => break sending,
+        }
+        assert!(acked < 5_000, "the disk is never full");
+    };
+    assert!(place.log().contains("disk full"), "{}", place.log());
+    // Reads go on.
+    let rows = server.device("history", &reader, &["--group", "pair", "--json"]);
+    assert_eq!(rows.ok().rows().last().unwrap()["seq"], acked);
+    // With space again, what waited is acked, as the next message.
+    std::fs::remove_file(&filler).unwrap();
+    let sent = tokio::time::timeout(PATIENCE, &mut waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(sent.seq.0, acked + 1);
+    server.kill();
+    let server = place.serve_with(&["--config", &config]);
+    let all = server.device("history", &reader, &["--group", "pair", "--all", "--json"]).ok();
+    assert_eq!(all.rows().len() as u64, acked + 1);
+    drop(server);
+}
+
+/// Leaves this many megabytes free.
+fn fill(filler: &Path, disk: &Path, leave_megabytes: u64) {
+    let space = rustix::fs::statvfs(disk).unwrap();
+    let free = space.f_bavail * space.f_frsize;
+    let take = free.saturating_sub(leave_megabytes << 20);
+    std::fs::write(filler, vec![0u8; usize::try_from(take).unwrap()]).unwrap();
+}
+
+#[test]
+fn a_damaged_log_is_told_and_never_cut() {
+    let place = Place::new();
+    let mut server = place.serve();
+    place.tenon(&["user", "add", "ada", "bob"]).ok();
+    let token = place.mint("ada", "desk");
+    for n in 0..20 {
+        server.device("send", &token, &["--to", "bob", &format!("message {n}")]).ok();
+    }
+    server.kill();
+    // A byte of a record in the middle turns over.
+    let mut damaged = Vec::new();
+    for path in files(&place.data.join("log")) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        if let Some(at) = find(&bytes, b"message 7") {
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            damaged.push((path, bytes));
+        }
+    }
+    let [(segment, before)] = &damaged[..] else { panic!("the message stands in one segment") };
+    let mut second = crate::harness::binary();
+    second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&place.data);
+    let second = second.arg("--ready-file").arg(place.dir.join("never.json"));
+    let mut child = second.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    let mut ended = None;
+    while begun.elapsed() < Duration::from_secs(5) && ended.is_none() {
+        ended = child.try_wait().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    if ended.is_none() {
+        child.kill().unwrap();
+    }
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("damage"), "{said}");
+    assert!(said.contains("log_damaged"), "the page is named: {said}");
+    let after = std::fs::read(segment).unwrap();
+    let at = find(before, b"message 6").unwrap();
+    assert_eq!(after[..at], before[..at], "nothing before the damage was touched");
+    assert!(find(&after, b"message 19").is_some(), "nothing behind it was cut");
+}
+
+fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
