@@ -1,0 +1,461 @@
+//! The client of one account in one tab: what an app shows, and what its user can do.
+//!
+//! Everything to show is a `Readable`. Everything to do resolves when it is durable on this device; what the server says
+//! comes as an event and in the values. Not here: the protocol (engine), words for people (the app).
+
+import {
+  AddMembers, Collection, CollectionPage, ConvKind, ConvMeta, CreateConversation, DeviceInfo, EMPTY, eventType, GetCollection, GetMessages, GetRoster, HistoryPage, Leave, type Member,
+  type MessageRow, method, type MessageType, Op, OpenDirect, opType, RemoveDevice, RemoveMembers, ResolvedNames, ResolveNames, RosterPage, setting, SetConversation, SetSummary, Summary, type Send,
+  EntityHint, Watch,
+} from "@tenon/wire";
+import { webSocketTo } from "./driver.js";
+import type { AppEvent, ConnectionState, ListLine } from "./engine/speech.js";
+import { Host, type FailedRow, type Notice, type Port } from "./host.js";
+import { compare, tryDecode, U64_MAX } from "./numbers.js";
+import { People } from "./people.js";
+import { isDone, type OutboxRow, type Settled } from "./rows.js";
+import { freshTicket, type Session, socketUrl } from "./session.js";
+import type { Store } from "./store.js";
+import { Tabs } from "./tabs.js";
+import { type Outgoing, Timeline } from "./timeline.js";
+import { type Readable, Value } from "./value.js";
+
+/** The server said no; `code` is a wire code. */
+export class Refused extends Error {
+  constructor(
+    readonly code: number,
+    text: string,
+  ) {
+    super(text);
+    this.name = "Refused";
+  }
+}
+
+/** What a client needs. */
+export interface ClientOptions {
+  readonly session: Session;
+  /** Opens the store if this tab is to run the engine. */
+  readonly openStore: () => Promise<Store>;
+  /** A fresh ticket, if not by HTTP with the credential of the session. */
+  readonly getToken?: () => Promise<Uint8Array>;
+}
+
+/** What happened, by name. */
+export interface ClientEvents {
+  /** A new message in a conversation, told once. */
+  message: { readonly conv: bigint; readonly seq: bigint; readonly sender: bigint; readonly flags: number };
+  /** A command ended. */
+  settled: Settled;
+}
+
+/** A signed-in device of the user. */
+export interface Device {
+  readonly id: bigint;
+  readonly kind: number;
+  readonly name: string;
+  readonly lastSeenMs: bigint;
+  readonly isOnline: boolean;
+  /** This browser. */
+  readonly isOwn: boolean;
+}
+
+/** Bits of `SetSummary.mask`. */
+const SUMMARY = { PINNED: 1, NOTIFY: 2, HIDDEN: 4, MARKED_UNREAD: 16 } as const;
+const ROSTER_PAGE = 500;
+
+/** One account. */
+export class Client {
+  readonly me: bigint;
+  readonly device: bigint;
+  readonly connection = new Value<ConnectionState>({ type: "connecting" });
+  /** True once every page of the list was read on this device. */
+  readonly isListComplete = new Value(false);
+  /** Pinned first, then newest first; hidden ones are left out. */
+  readonly conversations = new Value<readonly ListLine[]>([]);
+  readonly people: People;
+  private readonly tabs: Tabs;
+  private readonly lines = new Map<bigint, Value<ListLine | undefined>>();
+  private readonly previews = new Map<bigint, Value<MessageRow | undefined>>();
+  private readonly rosters = new Map<bigint, Value<readonly Member[]>>();
+  private readonly timelines = new Map<bigint, { timeline: Timeline; users: number }>();
+  private readonly outbox = new Map<bigint, Outgoing>();
+  private failed: readonly FailedRow[] = [];
+  private readonly heard = new Map<keyof ClientEvents, Set<(event: never) => void>>();
+  private readonly settling = new Map<bigint, { resolve: (settled: Settled) => void; reject: (error: Error) => void }>();
+  private isSorting = false;
+
+  constructor(options: ClientOptions) {
+    const { session } = options;
+    this.me = BigInt(session.user);
+    this.device = BigInt(session.device);
+    this.people = new People(() => this.tabs);
+    const start = async (notify: (notice: Notice) => void) => {
+      const store = await options.openStore();
+      const getTicket = options.getToken ?? (() => freshTicket(session));
+      const connect = webSocketTo(socketUrl(session.server, location.href));
+      return Host.open({ store, connect, getTicket, config: { device: this.device } }, notify);
+    };
+    this.tabs = Tabs.join(`tenon/${session.user}/${session.device}`, start, {
+      notice: (notice) => this.noticed(notice),
+      restarted: () => queueMicrotask(() => void this.restart()),
+    });
+    addEventListener("online", this.online);
+    addEventListener("offline", this.offline);
+    document.addEventListener("visibilitychange", this.shown);
+  }
+
+  /** Hears of `name`; gives what ends that. */
+  on<K extends keyof ClientEvents>(name: K, told: (event: ClientEvents[K]) => void): () => void {
+    const set = this.heard.get(name) ?? new Set();
+    this.heard.set(name, set);
+    set.add(told);
+    return () => set.delete(told);
+  }
+
+  /** One line of the list; `undefined` while the user is no member. */
+  conversation(conv: bigint): Readable<ListLine | undefined> {
+    return this.line(conv);
+  }
+
+  /** The newest message held of a conversation. */
+  preview(conv: bigint): Readable<MessageRow | undefined> {
+    let value = this.previews.get(conv);
+    if (value === undefined) {
+      value = new Value<MessageRow | undefined>(undefined);
+      this.previews.set(conv, value);
+      void this.readPreview(conv);
+    }
+    return value;
+  }
+
+  /** The timeline of a conversation; give it back with `closeTimeline`. */
+  openTimeline(conv: bigint): Timeline {
+    const held = this.timelines.get(conv);
+    const timeline = held?.timeline ?? new Timeline(conv, () => this.tabs, () => this.outgoingOf(conv));
+    this.timelines.set(conv, { timeline, users: (held?.users ?? 0) + 1 });
+    if (held === undefined) this.watch();
+    return timeline;
+  }
+
+  closeTimeline(conv: bigint): void {
+    const held = this.timelines.get(conv);
+    if (held === undefined) return;
+    held.users -= 1;
+    if (held.users > 0) return;
+    held.timeline.close();
+    this.timelines.delete(conv);
+    this.watch();
+  }
+
+  /** Members of a group; read from the server when first asked for. */
+  members(conv: bigint): Readable<readonly Member[]> {
+    let value = this.rosters.get(conv);
+    if (value === undefined) {
+      value = new Value<readonly Member[]>([]);
+      this.rosters.set(conv, value);
+      void this.readRoster(conv);
+    }
+    return value;
+  }
+
+  /** Sends a message; resolves with its local id once it is durable here. @throws Refused */
+  async send(send: Send): Promise<bigint> {
+    const answer = await this.tabs.ask({ type: "send", send, after: 0n });
+    return queuedOf(answer);
+  }
+
+  /** Sends a failed message once more. */
+  async retry(local: bigint): Promise<void> {
+    const row = this.failed.find((one) => one.settled.local === local);
+    if (row?.settled.send === undefined) return;
+    await this.send(row.settled.send);
+    await this.tabs.dropFailed(local);
+  }
+
+  /** Takes a message back that is not sent yet, or forgets a failed one. */
+  async discard(local: bigint): Promise<void> {
+    if (this.failed.some((one) => one.settled.local === local)) await this.tabs.dropFailed(local);
+    else this.tabs.tell({ type: "cancel", local });
+  }
+
+  /** The user has read up to here. */
+  markRead(conv: bigint, upToSeq: bigint): void {
+    const line = this.line(conv).get();
+    if (line && line.readSeq >= upToSeq && line.unread === 0n) return;
+    this.tabs.tell({ type: "markRead", conv, upToSeq, upToPcnt: 0n });
+  }
+
+  /** The direct conversation with a user. @throws Refused */
+  async openDirect(user: bigint): Promise<bigint> {
+    return (await this.op(0n, opType.OPEN_DIRECT, OpenDirect, { user })).id;
+  }
+
+  /** A new group with the caller as owner. @throws Refused */
+  async createGroup(title: string, members: bigint[]): Promise<bigint> {
+    const meta = ConvMeta.of({ kind: ConvKind.GROUP, title, settings: setting.NEWCOMERS_SEE_HISTORY });
+    return (await this.op(0n, opType.CREATE_CONVERSATION, CreateConversation, { meta, members, joinPolicy: 0 })).id;
+  }
+
+  async rename(conv: bigint, title: string): Promise<void> {
+    await this.op(conv, opType.SET_CONVERSATION, SetConversation, { meta: ConvMeta.of({ title }), mask: 1, joinPolicy: 0 });
+  }
+
+  async addMembers(conv: bigint, users: bigint[]): Promise<void> {
+    await this.op(conv, opType.ADD_MEMBERS, AddMembers, { users, note: "" });
+    await this.readRoster(conv);
+  }
+
+  async removeMembers(conv: bigint, users: bigint[]): Promise<void> {
+    await this.op(conv, opType.REMOVE_MEMBERS, RemoveMembers, { users, block: false });
+    await this.readRoster(conv);
+  }
+
+  async leave(conv: bigint): Promise<void> {
+    await this.op(conv, opType.LEAVE, Leave, {});
+  }
+
+  async setPinned(conv: bigint, pinned: boolean): Promise<void> {
+    await this.setSummary(Summary.of({ conv, pinned }), SUMMARY.PINNED);
+  }
+
+  /** 0 all, 1 mentions, 2 none. */
+  async setNotify(conv: bigint, notify: number): Promise<void> {
+    await this.setSummary(Summary.of({ conv, notify }), SUMMARY.NOTIFY);
+  }
+
+  async setHidden(conv: bigint, hidden: boolean): Promise<void> {
+    await this.setSummary(Summary.of({ conv, hidden }), SUMMARY.HIDDEN);
+  }
+
+  async setMarkedUnread(conv: bigint, markedUnread: boolean): Promise<void> {
+    await this.setSummary(Summary.of({ conv, markedUnread }), SUMMARY.MARKED_UNREAD);
+  }
+
+  /** Users by login name; `undefined` for names that are not known. @throws Refused */
+  async findUsers(names: readonly string[]): Promise<(bigint | undefined)[]> {
+    const body = ResolveNames.encode({ users: [...names], groups: [] });
+    const found = await this.request(method.RESOLVE_NAMES, body, ResolvedNames);
+    return found.users.map((one) => (one.id === 0n ? undefined : one.id));
+  }
+
+  /** One message that may lie outside every window; `undefined` if it is not visible. */
+  async message(conv: bigint, seq: bigint): Promise<MessageRow | undefined> {
+    const [held] = await this.tabs.rows({ conv, lo: seq, hi: seq, limit: 1, isUpward: true });
+    if (held) return held;
+    const body = GetMessages.encode({ conv, seqs: [seq], pids: [], minRev: 0n });
+    return (await this.request(method.GET_MESSAGES, body, HistoryPage)).normal[0];
+  }
+
+  /** Signed-in devices of the user, this one first. @throws Refused */
+  async devices(): Promise<Device[]> {
+    const body = GetCollection.encode(GetCollection.of({ collection: Collection.DEVICES, limit: 100 }));
+    const page = await this.request(method.GET_COLLECTION, body, CollectionPage);
+    const infos = page.items.flatMap((item) => (item.gone ? [] : (tryDecode(DeviceInfo, item.body) ?? [])));
+    const devices = infos.map(({ device: id, kind, name, lastSeenMs, online }) => ({ id, kind, name, lastSeenMs, isOnline: online, isOwn: id === this.device }));
+    return devices.sort((a, b) => Number(b.isOwn) - Number(a.isOwn) || compare(b.lastSeenMs, a.lastSeenMs));
+  }
+
+  /** Signs a device of the user out. @throws Refused */
+  async removeDevice(device: bigint): Promise<void> {
+    await this.op(0n, opType.REMOVE_DEVICE, RemoveDevice, { device });
+  }
+
+  /** Tries to connect now instead of after the pause. */
+  connectNow(): void {
+    this.tabs.tell({ type: "start" });
+  }
+
+  /** A value of the app, stored beside the account's rows. */
+  putValue(key: string, value: unknown): Promise<void> {
+    return this.tabs.putValue(key, value);
+  }
+
+  /** Leaves the account in this tab. With `forget` its local rows go too. */
+  async close(forget: boolean): Promise<void> {
+    removeEventListener("online", this.online);
+    removeEventListener("offline", this.offline);
+    document.removeEventListener("visibilitychange", this.shown);
+    const host = this.tabs.leading;
+    if (forget && host) await host.destroy();
+    this.tabs.leave();
+  }
+
+  private readonly online = (): void => this.tabs.leading?.network(true);
+  private readonly offline = (): void => this.tabs.leading?.network(false);
+  private readonly shown = (): void => {
+    const isWaiting = this.connection.get().type === "backoff";
+    if (document.visibilityState === "visible" && isWaiting) this.connectNow();
+  };
+
+  private async restart(): Promise<void> {
+    const port: Port = this.tabs;
+    const snapshot = await port.snapshot().catch(() => undefined);
+    if (snapshot === undefined) return;
+    this.connection.set(snapshot.state);
+    this.isListComplete.set(snapshot.isListComplete);
+    this.people.load(snapshot.values);
+    const joined = new Set(snapshot.lines.map((line) => line.conv));
+    for (const [conv, value] of this.lines) if (!joined.has(conv)) value.set(undefined);
+    for (const line of snapshot.lines) this.line(line.conv).set(line);
+    this.outbox.clear();
+    this.takeOutbox(snapshot.outbox);
+    this.failed = snapshot.failed;
+    for (const conv of this.previews.keys()) void this.readPreview(conv);
+    for (const { timeline } of this.timelines.values()) timeline.changed();
+    this.sort();
+    this.watch();
+    this.tellOutgoing();
+  }
+
+  private noticed(notice: Notice): void {
+    switch (notice.type) {
+      case "state":
+        return this.connection.set(notice.state);
+      case "listComplete":
+        return this.isListComplete.set(true);
+      case "lines":
+        for (const line of notice.lines) this.line(line.conv).set(line);
+        for (const conv of notice.gone) this.line(conv).set(undefined);
+        return this.sort();
+      case "rows":
+        if (this.previews.has(notice.conv)) void this.readPreview(notice.conv);
+        return this.timelines.get(notice.conv)?.timeline.changed();
+      case "outbox":
+        this.takeOutbox(notice.rows);
+        return this.tellOutgoing();
+      case "failed":
+        this.failed = notice.failed;
+        return this.tellOutgoing();
+      case "value":
+        return this.people.stored(notice.key, notice.value);
+      case "event":
+        return this.happened(notice.event);
+    }
+  }
+
+  private happened(event: AppEvent): void {
+    if (event.type === "settled") return this.settled(event.settled);
+    if (event.type === "rebased") {
+      for (const conv of this.rosters.keys()) void this.readRoster(conv);
+      return;
+    }
+    if (event.type !== "sync") return;
+    const { conv, seq, sender, flags, type } = event.event;
+    if (type === eventType.MESSAGE) this.tell("message", { conv, seq, sender, flags });
+    if (type === eventType.MEMBERS_CHANGED && this.rosters.has(conv)) void this.readRoster(conv);
+    if (type === eventType.ENTITY_CHANGED) {
+      const hint = tryDecode(EntityHint, event.event.body);
+      if (hint) this.people.want(hint.id);
+    }
+  }
+
+  /** The row is gone from the outbox; its copy stays on the screen until the message itself is there. */
+  private settled(settled: Settled): void {
+    const held = this.outbox.get(settled.local);
+    if (held && isDone(settled) && settled.seq > 0n) this.outbox.set(settled.local, { ...held, seq: settled.seq });
+    else this.outbox.delete(settled.local);
+    this.tellOutgoing();
+    this.timelines.get(settled.conv)?.timeline.changed();
+    const waits = this.settling.get(settled.local);
+    this.settling.delete(settled.local);
+    if (isDone(settled)) waits?.resolve(settled);
+    else waits?.reject(new Refused(settled.code, "refused"));
+    this.tell("settled", settled);
+    if (held && settled.seq > 0n) setTimeout(() => this.outbox.delete(settled.local), 60_000);
+  }
+
+  private tell<K extends keyof ClientEvents>(name: K, event: ClientEvents[K]): void {
+    for (const told of this.heard.get(name) ?? []) (told as (event: ClientEvents[K]) => void)(event);
+  }
+
+  private takeOutbox(rows: readonly OutboxRow[]): void {
+    for (const { local, conv, send, firstAtMs } of rows) {
+      if (send) this.outbox.set(local, { local, conv, send, atMs: firstAtMs, failedCode: undefined, seq: 0n });
+    }
+  }
+
+  private tellOutgoing(): void {
+    for (const { timeline } of this.timelines.values()) timeline.outgoingChanged();
+  }
+
+  private outgoingOf(conv: bigint): Outgoing[] {
+    const waiting = [...this.outbox.values()].filter((one) => one.conv === conv);
+    const failed = this.failed.flatMap(({ settled, atMs }): Outgoing[] => {
+      if (settled.conv !== conv || settled.send === undefined) return [];
+      return [{ local: settled.local, conv, send: settled.send, atMs, failedCode: settled.code, seq: 0n }];
+    });
+    return [...failed, ...waiting].sort((a, b) => compare(a.local, b.local));
+  }
+
+  private line(conv: bigint): Value<ListLine | undefined> {
+    const value = this.lines.get(conv) ?? new Value<ListLine | undefined>(undefined);
+    this.lines.set(conv, value);
+    return value;
+  }
+
+  /** Sorts the list, once for all changes of a moment. */
+  private sort(): void {
+    if (this.isSorting) return;
+    this.isSorting = true;
+    queueMicrotask(() => {
+      this.isSorting = false;
+      const lines = [...this.lines.values()].flatMap((value) => value.get() ?? []).filter((line) => !line.summary?.hidden);
+      const pinned = (line: ListLine) => (line.summary?.pinned ? 1 : 0);
+      lines.sort((a, b) => pinned(b) - pinned(a) || compare(b.sortTs, a.sortTs) || compare(a.conv, b.conv));
+      this.conversations.set(lines);
+    });
+  }
+
+  private async readPreview(conv: bigint): Promise<void> {
+    const rows = await this.tabs.rows({ conv, lo: 0n, hi: U64_MAX, limit: 1, isUpward: false }).catch(() => undefined);
+    if (rows) this.previews.get(conv)?.set(rows[0]);
+  }
+
+  private async readRoster(conv: bigint): Promise<void> {
+    const members: Member[] = [];
+    let next: Uint8Array = EMPTY;
+    try {
+      do {
+        const body = GetRoster.encode({ conv, sinceVer: 0n, next, limit: ROSTER_PAGE });
+        const page: RosterPage = await this.request(method.GET_ROSTER, body, RosterPage);
+        members.push(...page.members.filter((member) => !member.gone));
+        next = page.next;
+      } while (next.length > 0);
+      this.rosters.get(conv)?.set(members);
+    } catch {
+      // It is asked for again with the next change of members or when a view opens.
+      if (this.rosters.get(conv)?.get().length === 0) this.rosters.delete(conv);
+    }
+  }
+
+  /** Tells the server what is on the screen: at most four conversations. */
+  private watch(): void {
+    const open = [...this.timelines.keys()].slice(-4);
+    this.tabs.tell({ type: "watch", watch: Watch.of({ open, listVisible: true }) });
+  }
+
+  private async setSummary(summary: Summary, mask: number): Promise<void> {
+    await this.op(0n, opType.SET_SUMMARY, SetSummary, { summary, mask });
+  }
+
+  private async request<T>(number: number, body: Uint8Array, type: MessageType<T>): Promise<T> {
+    const answer = await this.tabs.ask({ type: "request", method: number, body });
+    if (answer.type === "refused") throw new Refused(answer.info.code, answer.info.text);
+    const value = answer.type === "response" ? tryDecode(type, answer.body) : undefined;
+    if (value === undefined) throw new Refused(0, "the answer does not decode");
+    return value;
+  }
+
+  /** Queues a command and waits for its outcome. */
+  private async op<T>(conv: bigint, number: number, type: MessageType<T>, value: T): Promise<Settled> {
+    const op = Op.of({ conv, type: number, body: type.encode(value) });
+    const local = queuedOf(await this.tabs.ask({ type: "op", op, after: 0n }));
+    return new Promise((resolve, reject) => this.settling.set(local, { resolve, reject }));
+  }
+}
+
+function queuedOf(answer: { readonly type: string }): bigint {
+  const given = answer as Awaited<ReturnType<Port["ask"]>>;
+  if (given.type === "queued") return given.local;
+  throw given.type === "refused" ? new Refused(given.info.code, given.info.text) : new Refused(0, "no answer");
+}

@@ -1,0 +1,192 @@
+//! Answers to commands. A row settles once, by whatever says the outcome first.
+
+import {
+  classOf, ErrorClass, errorCode, type ErrorInfo, eventType, LookupSend, method, type OpAck, OpOutcome, PrivateChanged, type SendAck, type SendFailed, SendOutcome, Status,
+  type SyncEvent,
+} from "@tenon/wire";
+import type { Engine } from "../engine.js";
+import { tryDecode } from "../numbers.js";
+import { isDone, type Settled, settledOf } from "../rows.js";
+import { ask } from "./ask.js";
+import { after } from "./backoff.js";
+import { conversationOf } from "./conversation.js";
+import { renewDeviceEpoch } from "./link.js";
+import { holdFrom, pump, pumpAfter, recall, releaseDependents, resendFrom } from "./outbox.js";
+import type { Now } from "./speech.js";
+
+/** Pause before a command goes to the unit that its conversation moved to, milliseconds. */
+const MOVED_PAUSE = 1_000;
+/** Resends that a GAP orders at once; then it waits. */
+const GAPS_AT_ONCE = 2;
+
+/** What both kinds of answers have in common. */
+interface Reply {
+  readonly status: number;
+  readonly code: number;
+  readonly expect: bigint;
+  readonly retryAfterMs: number;
+  readonly settled: Settled;
+}
+
+export function onSendAck(e: Engine, id: number, ack: SendAck, now: Now): void {
+  const local = rowOfAnswer(e, id, ack.conv, ack.cid);
+  if (local === undefined) return;
+  const { seq, rev, pid, messageId, ts, args, status, code, retryAfterMs } = ack;
+  const settled = settledOf({ seq, rev, pid, id: messageId, ts, args });
+  onReply(e, id, local, { status, code, expect: ack.expectCid, retryAfterMs, settled }, now);
+}
+
+export function onOpAck(e: Engine, id: number, ack: OpAck, now: Now): void {
+  const local = rowOfAnswer(e, id, ack.conv, ack.n);
+  if (local === undefined) return;
+  const { rev, args, status, code, retryAfterMs } = ack;
+  const settled = settledOf({ rev, id: ack.id, args });
+  onReply(e, id, local, { status, code, expect: ack.expectN, retryAfterMs, settled }, now);
+}
+
+/** The row an answer is about: by frame, else by its key in this device epoch. */
+function rowOfAnswer(e: Engine, id: number, conv: bigint, n: bigint): bigint | undefined {
+  const byFrame = e.outbox.frames.get(id);
+  const row = byFrame === undefined ? undefined : e.outbox.row(byFrame);
+  if (row && row.conv === conv && row.n === n) return byFrame;
+  return e.outbox.chains.get(conv)?.find(e.device.deviceEpoch, n);
+}
+
+function onReply(e: Engine, id: number, local: bigint, reply: Reply, now: Now): void {
+  const held = e.outbox.rows.get(local);
+  if (held === undefined) return;
+  const isNewest = held.frame === id;
+  switch (reply.status) {
+    case Status.OK:
+    case Status.ACCEPTED:
+      return settle(e, local, reply.settled, now);
+    case Status.DUPLICATE:
+      if (reply.code === 0) return settle(e, local, reply.settled, now);
+      return onRejected(e, local, reply.code, reply.settled, now);
+    case Status.REJECTED:
+      return onRejected(e, local, reply.code, reply.settled, now);
+    case Status.PARKED:
+      held.parkedAt = now.mono;
+      return;
+    case Status.GAP:
+      if (isNewest) onGap(e, local, reply.expect, now);
+      return;
+    case Status.MOVED:
+      if (isNewest) holdFrom(e, local, MOVED_PAUSE, now);
+      return;
+    default:
+      if (isNewest) holdFrom(e, local, after(e.random, reply.retryAfterMs), now);
+  }
+}
+
+/** The number is consumed and the command had no effect. */
+function onRejected(e: Engine, local: bigint, code: number, settled: Settled, now: Now): void {
+  const row = e.outbox.row(local);
+  if (row === undefined) return;
+  const isReused = code === errorCode.cid_reused;
+  const isClosing = row.deviceEpoch !== e.device.deviceEpoch;
+  if (isClosing && !row.isVoid && (code === errorCode.cancelled || isReused)) {
+    e.outbox.requeue(local);
+    e.tx.pending.outbox.add(local);
+    pump(e, row.conv, now);
+  } else if (isReused) renewDeviceEpoch(e, now);
+  else settle(e, local, { ...settled, code: row.isVoid && row.voidCode !== 0 ? row.voidCode : code }, now);
+}
+
+/** The server waits for another number of the chain. */
+function onGap(e: Engine, local: bigint, expect: bigint, now: Now): void {
+  const row = e.outbox.row(local);
+  const chain = row && e.outbox.chains.get(row.conv);
+  if (row === undefined || chain === undefined) return;
+  const epoch = row.deviceEpoch;
+  const first = chain.inflight.find((held) => held.epoch >= epoch);
+  const expected = chain.find(epoch, expect);
+  // A number that is settled here: the server lost its state.
+  if (first?.epoch === epoch && expected === undefined && expect < first.n) return renewDeviceEpoch(e, now);
+  const target = expected ?? local;
+  const tries = e.outbox.rows.get(target)?.tries ?? 0;
+  if (tries < GAPS_AT_ONCE) resendFrom(e, target, now);
+  else holdFrom(e, target, after(e.random, 100 * 2 ** Math.min(tries, 6)), now);
+}
+
+/** An error frame for a command: nothing was decided. */
+export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): void {
+  const local = e.outbox.frames.get(id);
+  e.outbox.frames.delete(id);
+  const held = local === undefined ? undefined : e.outbox.rows.get(local);
+  if (local === undefined || held?.frame !== id) return;
+  const errorClass = classOf(info.code);
+  if (errorClass === ErrorClass.REJECT) failChain(e, held.row.conv, info.code, now);
+  else if (errorClass === ErrorClass.RESYNC || (errorClass === ErrorClass.CLIENT && held.row.isVoid)) renewDeviceEpoch(e, now);
+  else if (errorClass === ErrorClass.CLIENT) {
+    // The number must be consumed, else those behind it wait for ever.
+    held.row = { ...held.row, isVoid: true, voidCode: info.code };
+    e.tx.pending.outbox.add(local);
+    resendFrom(e, local, now);
+  } else holdFrom(e, local, after(e.random, info.retryAfterMs), now);
+}
+
+/** The user has no chain there: every row fails, and the chain starts at 1 if the user joins later. */
+function failChain(e: Engine, conv: bigint, code: number, now: Now): void {
+  const rows = [...e.outbox.rows.values()].filter((held) => held.row.conv === conv);
+  for (const held of rows) settle(e, held.row.local, settledOf({ code }), now);
+  if (conv === 0n) renewDeviceEpoch(e, now);
+  else conversationOf(e, conv).row.nextCid = 1n;
+}
+
+/** Ends a row: it leaves the store, the app is told, and what waited for it goes on. */
+export function settle(e: Engine, local: bigint, outcome: Settled, now: Now): void {
+  const row = e.outbox.remove(local);
+  if (row === undefined) return;
+  e.tx.pending.outbox.add(local);
+  const settled = { ...outcome, local, conv: row.conv, send: isDone(outcome) ? undefined : row.send };
+  const wasCancelled = row.isVoid && row.voidCode === 0 && row.send !== undefined;
+  if (wasCancelled && isDone(settled)) recall(e, row.conv, settled.seq, settled.pid, now);
+  releaseDependents(e, row, settled, now);
+  e.tell({ type: "settled", settled });
+  pumpAfter(e, row.conv, now);
+}
+
+/** An event that names the own key says the outcome. */
+export function settleByEvent(e: Engine, event: SyncEvent, now: Now): void {
+  if (event.type === eventType.OP_OUTCOME) settleByOutcome(e, event, now);
+  if (event.cid === 0n || event.device === 0n || event.device !== e.device.device) return;
+  const local = e.outbox.chains.get(event.conv)?.find(event.deviceEpoch, event.cid);
+  if (local === undefined) return;
+  const pid = event.type === eventType.PRIVATE_MESSAGE ? (tryDecode(PrivateChanged, event.body)?.private?.pid ?? 0n) : 0n;
+  settle(e, local, settledOf({ seq: event.seq, rev: event.rev, pid, id: event.messageId, ts: event.ts }), now);
+}
+
+function settleByOutcome(e: Engine, event: SyncEvent, now: Now): void {
+  const outcome = tryDecode(OpOutcome, event.body);
+  if (outcome === undefined || outcome.device === 0n || outcome.device !== e.device.device) return;
+  const local = e.outbox.chains.get(0n)?.find(outcome.deviceEpoch, outcome.opSeq);
+  if (local === undefined) return;
+  settle(e, local, settledOf({ code: outcome.status === Status.REJECTED ? outcome.code : 0, id: outcome.id }), now);
+}
+
+/** A parked message could not be ordered. */
+export function settleFailed(e: Engine, conv: bigint, failed: SendFailed, now: Now): void {
+  if (failed.device !== e.device.device) return;
+  const local = e.outbox.chains.get(conv)?.find(failed.deviceEpoch, failed.cid);
+  if (local !== undefined) onRejected(e, local, failed.code, settledOf({ args: failed.args }), now);
+}
+
+/** After a Rebase the events that would have settled parked rows may be skipped: asks for the outcome. */
+export function lookUpUnsettled(e: Engine): void {
+  for (const held of e.outbox.rows.values()) {
+    if (held.parkedAt === undefined) continue;
+    const { local, conv, deviceEpoch, n } = held.row;
+    ask(e, method.LOOKUP_SEND, LookupSend.encode({ conv, deviceEpoch, n }), { type: "lookup", local });
+  }
+}
+
+export function onLookup(e: Engine, local: bigint, body: Uint8Array, now: Now): void {
+  const outcome = tryDecode(SendOutcome, body) ?? SendOutcome.of();
+  const { seq, rev, pid, status, code } = outcome;
+  const settled = settledOf({ seq, rev, pid, id: outcome.messageId });
+  const isDecided = status === Status.OK || status === Status.DUPLICATE;
+  if (isDecided && code === 0) settle(e, local, settled, now);
+  else if (isDecided || status === Status.REJECTED) onRejected(e, local, code, settled, now);
+  else resendFrom(e, local, now);
+}

@@ -1,0 +1,79 @@
+//! Where the engine's transactions go, and the rows that a timeline shows.
+//!
+//! A list of operations is one transaction: it happens wholly or not at all. Operations on messages are conditional on the
+//! version held, so the engine decides without reading rows; a message row is never replaced by an older version of it.
+
+import { EMPTY, flag, type MessageRow, type PrivateMessage, type ReactionCount } from "@tenon/wire";
+import type { ConversationRow, DeviceRow, EventRow, IntervalRow, Loaded, OpaqueRow, OutboxRow, ReadPendingRow, StreamRow } from "./rows.js";
+
+/** What an event does to a message. */
+export type Change =
+  | { readonly type: "content"; readonly kind: number; readonly body: Uint8Array; readonly mentions: bigint[]; readonly editedMs: bigint }
+  | { readonly type: "tombstone"; readonly why: number }
+  | { readonly type: "reactions"; readonly reactions: ReactionCount[] };
+
+/** One step of a transaction. Rows replace the row of their key. */
+export type StoreOp =
+  | { readonly type: "device"; readonly row: DeviceRow }
+  | { readonly type: "stream"; readonly row: StreamRow }
+  | { readonly type: "conversation"; readonly row: ConversationRow }
+  | { readonly type: "intervals"; readonly conv: bigint; readonly intervals: IntervalRow[] }
+  | { readonly type: "message"; readonly conv: bigint; readonly row: MessageRow }
+  | { readonly type: "change"; readonly conv: bigint; readonly seq: bigint; readonly ver: bigint; readonly change: Change }
+  | { readonly type: "gone"; readonly conv: bigint; readonly lo: bigint; readonly hi: bigint }
+  | { readonly type: "private"; readonly conv: bigint; readonly row: PrivateMessage }
+  | { readonly type: "outbox"; readonly row: OutboxRow }
+  | { readonly type: "outboxDone"; readonly local: bigint }
+  | { readonly type: "readPending"; readonly row: ReadPendingRow }
+  | { readonly type: "readDone"; readonly conv: bigint }
+  | { readonly type: "event"; readonly row: EventRow }
+  | { readonly type: "eventsDone"; readonly n: bigint }
+  | { readonly type: "opaque"; readonly row: OpaqueRow };
+
+/** Which rows of a timeline. */
+export interface RowRange {
+  readonly conv: bigint;
+  readonly lo: bigint;
+  readonly hi: bigint;
+  readonly limit: number;
+  /** The lowest of the range instead of the highest. */
+  readonly isUpward: boolean;
+}
+
+/** A local store. */
+export interface Store {
+  /** Reads everything but messages. */
+  load(): Promise<Loaded>;
+  /** Performs one transaction; durable when it resolves. Rejected: nothing of `ops` happened. */
+  commit(ops: readonly StoreOp[]): Promise<void>;
+  /** Message rows by rising seq. */
+  messages(range: RowRange): Promise<MessageRow[]>;
+  /** Private messages anchored in `lo..=hi`, by (anchor, pid). */
+  privates(conv: bigint, lo: bigint, hi: bigint): Promise<PrivateMessage[]>;
+  /** Values that the app keeps beside the rows, by key. */
+  values(): Promise<Map<string, unknown>>;
+  /** Keeps a value, or forgets it if it is `undefined`; durable when it resolves. */
+  putValue(key: string, value: unknown): Promise<void>;
+  /** Closes the store; nothing is called after it. */
+  close(): void;
+  /** Forgets everything for good: sign-out. */
+  destroy(): Promise<void>;
+}
+
+/** The row after the change, or `undefined` if it is not older than `ver`. */
+export function changed(row: MessageRow, ver: bigint, change: Change): MessageRow | undefined {
+  if (row.ver >= ver) return undefined;
+  switch (change.type) {
+    case "content": {
+      const edit = change.editedMs > 0n ? { editedMs: change.editedMs, flags: row.flags | flag.EDITED } : {};
+      return { ...row, ver, kind: change.kind || row.kind, body: change.body, mentions: change.mentions, ...edit };
+    }
+    case "tombstone":
+      return { ...row, ver, flags: row.flags | change.why, body: EMPTY, mentions: [], reactions: [] };
+    case "reactions":
+      return { ...row, ver, reactions: change.reactions };
+  }
+}
+
+/** Version of a private message. */
+export const privateVer = (row: PrivateMessage): bigint => row.message?.ver ?? 0n;

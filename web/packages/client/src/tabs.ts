@@ -1,0 +1,143 @@
+//! One engine for all tabs of a browser: the tab that holds the lock runs it, the others speak with it by messages.
+//!
+//! The lock is a Web Lock, so a closed or crashed tab frees it and the next one takes over at once. Without Web Locks the
+//! tab runs its own engine; the server's connection counter then lets the newest link win.
+
+import type { Host, Notice, Port } from "./host.js";
+
+type Method = keyof Port;
+type Letter =
+  | { readonly type: "call"; readonly from: string; readonly id: number; readonly method: Method; readonly args: unknown[] }
+  | { readonly type: "answer"; readonly to: string; readonly id: number; readonly value?: unknown; readonly error?: string }
+  | { readonly type: "notice"; readonly notice: Notice }
+  /** A tab runs the engine from now on. */
+  | { readonly type: "leader" };
+
+/** The call was under way when the engine went to another tab: whether it was done is not known. */
+export class LeaderLost extends Error {
+  constructor() {
+    super("the tab that ran the engine is gone");
+    this.name = "LeaderLost";
+  }
+}
+
+/** What the owner of a tab is told. */
+export interface TabEvents {
+  notice(notice: Notice): void;
+  /** Another engine answers from now on: read the snapshot again. */
+  restarted(isLeader: boolean): void;
+}
+
+/** This tab's way to the engine, wherever it runs. */
+export class Tabs implements Port {
+  private readonly own = crypto.randomUUID();
+  private readonly channel: BroadcastChannel;
+  private readonly calls = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  private host: Host | undefined;
+  private nextId = 1;
+  private free: (() => void) | undefined;
+  private readonly abort = new AbortController();
+
+  private constructor(
+    name: string,
+    private readonly events: TabEvents,
+  ) {
+    this.channel = new BroadcastChannel(name);
+    this.channel.onmessage = (message: MessageEvent<Letter>) => void this.received(message.data);
+  }
+
+  /** Joins the tabs of `name`; `start` opens the engine if this tab is to run it. */
+  static join(name: string, start: (notify: (notice: Notice) => void) => Promise<Host>, events: TabEvents): Tabs {
+    const tabs = new Tabs(name, events);
+    const lead = async () => {
+      if (tabs.abort.signal.aborted) return;
+      tabs.host = await start((notice) => tabs.spread(notice));
+      tabs.dropCalls();
+      tabs.post({ type: "leader" });
+      events.restarted(true);
+      await new Promise<void>((resolve) => (tabs.free = resolve));
+    };
+    if (typeof navigator !== "undefined" && navigator.locks) {
+      navigator.locks.request(name, { signal: tabs.abort.signal }, lead).catch((error: unknown) => {
+        if (!tabs.abort.signal.aborted) events.notice({ type: "state", state: { type: "stopped", code: 0, text: String(error) } });
+      });
+    } else void lead();
+    events.restarted(false);
+    return tabs;
+  }
+
+  /** True if this tab runs the engine. */
+  get isLeader(): boolean {
+    return this.host !== undefined;
+  }
+
+  /** The engine, if this tab runs it. */
+  get leading(): Host | undefined {
+    return this.host;
+  }
+
+  /** Leaves the others; the next tab takes the engine over. */
+  leave(): void {
+    this.abort.abort();
+    this.host?.close();
+    this.host = undefined;
+    this.free?.();
+    this.channel.close();
+  }
+
+  snapshot: Port["snapshot"] = () => this.call("snapshot", []);
+  ask: Port["ask"] = (wish) => this.call("ask", [wish]);
+  tell: Port["tell"] = (hint) => void this.call("tell", [hint]).catch(() => undefined);
+  rows: Port["rows"] = (range) => this.call("rows", [range]);
+  dropFailed: Port["dropFailed"] = (local) => this.call("dropFailed", [local]);
+  putValue: Port["putValue"] = (key, value) => this.call("putValue", [key, value]);
+
+  private call<T>(method: Method, args: unknown[]): Promise<T> {
+    if (this.host) return this.perform(this.host, method, args) as Promise<T>;
+    const id = this.nextId;
+    this.nextId += 1;
+    return new Promise<T>((resolve, reject) => {
+      this.calls.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.post({ type: "call", from: this.own, id, method, args });
+    });
+  }
+
+  private async perform(host: Host, method: Method, args: unknown[]): Promise<unknown> {
+    return (host[method] as (...values: unknown[]) => unknown).apply(host, args);
+  }
+
+  private async received(letter: Letter): Promise<void> {
+    if (letter.type === "call" && this.host) {
+      const { from: to, id } = letter;
+      try {
+        this.post({ type: "answer", to, id, value: await this.perform(this.host, letter.method, letter.args) });
+      } catch (error) {
+        this.post({ type: "answer", to, id, error: error instanceof Error ? error.message : String(error) });
+      }
+    } else if (letter.type === "answer" && letter.to === this.own) {
+      const call = this.calls.get(letter.id);
+      this.calls.delete(letter.id);
+      if (letter.error === undefined) call?.resolve(letter.value);
+      else call?.reject(new Error(letter.error));
+    } else if (letter.type === "notice" && !this.host) this.events.notice(letter.notice);
+    else if (letter.type === "leader" && !this.host) {
+      this.dropCalls();
+      this.events.restarted(false);
+    }
+  }
+
+  private spread(notice: Notice): void {
+    this.events.notice(notice);
+    this.post({ type: "notice", notice });
+  }
+
+  private dropCalls(): void {
+    const calls = [...this.calls.values()];
+    this.calls.clear();
+    for (const call of calls) call.reject(new LeaderLost());
+  }
+
+  private post(letter: Letter): void {
+    if (!this.abort.signal.aborted) this.channel.postMessage(letter);
+  }
+}

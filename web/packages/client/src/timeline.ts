@@ -1,0 +1,160 @@
+//! One conversation on the screen: a window of verified history that ends at the tip, and what is on its way out.
+
+import { flag, type MessageRow, type Overlay, type Send } from "@tenon/wire";
+import type { HistoryAnswer } from "./engine/speech.js";
+import type { Port } from "./host.js";
+import { max, min, U64_MAX } from "./numbers.js";
+import { Value } from "./value.js";
+
+/** Rows of one page. */
+const PAGE = 50;
+/** Rows of a window; older ones are read again when the user goes there. */
+const WINDOW_MAX = 2_000;
+
+/** A message that has no place in the timeline yet. */
+export interface Outgoing {
+  readonly local: bigint;
+  readonly conv: bigint;
+  readonly send: Send;
+  readonly atMs: number;
+  /** Refused for good, with this wire code. */
+  readonly failedCode: number | undefined;
+  /** Its place, once the server gave it one. */
+  readonly seq: bigint;
+}
+
+/** What is to be shown. */
+export interface TimelineView {
+  /** By rising seq. */
+  readonly rows: readonly MessageRow[];
+  /** By the order of sending. */
+  readonly outgoing: readonly Outgoing[];
+  /** Nothing visible lies above the first row. */
+  readonly isFloor: boolean;
+  readonly isLoading: boolean;
+  /** False while the rows are only what happens to be stored. */
+  readonly isVerified: boolean;
+}
+
+const EMPTY_VIEW: TimelineView = { rows: [], outgoing: [], isFloor: false, isLoading: true, isVerified: false };
+
+/** True if the user deleted the row or cleared it away. */
+function isHidden(row: MessageRow, overlay: Overlay | undefined): boolean {
+  if (row.flags & flag.HIDDEN) return true;
+  return overlay !== undefined && (row.seq <= overlay.clearedToSeq || overlay.deletedSeqs.some((r) => r.lo <= row.seq && row.seq <= r.hi));
+}
+
+/** A window that follows its conversation until it is closed. */
+export class Timeline {
+  readonly view = new Value<TimelineView>(EMPTY_VIEW);
+  private range: { lo: bigint; hi: bigint } | undefined;
+  private overlay: Overlay | undefined;
+  private isRefreshing = false;
+  private isDirty = false;
+  private older: Promise<void> | undefined;
+  private isClosed = false;
+
+  constructor(
+    readonly conv: bigint,
+    private readonly port: () => Port,
+    private readonly outgoing: () => readonly Outgoing[],
+  ) {
+    void this.begin();
+  }
+
+  /** Something of this conversation changed. */
+  changed(): void {
+    this.isDirty = true;
+    void this.refresh();
+  }
+
+  /** The list of outgoing messages changed. */
+  outgoingChanged(): void {
+    this.show({});
+  }
+
+  /** Reads one page above the first row; resolves when it is shown or cannot be had now. */
+  loadOlder(): Promise<void> {
+    const range = this.range;
+    if (range === undefined || this.view.get().isFloor) return Promise.resolve();
+    this.older ??= this.page(range.lo).finally(() => (this.older = undefined));
+    return this.older;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** What is stored is shown at once; what is verified follows. */
+  private async begin(): Promise<void> {
+    const rows = await this.port()
+      .rows({ conv: this.conv, lo: 0n, hi: U64_MAX, limit: PAGE, isUpward: false })
+      .catch(() => []);
+    if (this.range === undefined) this.show({ rows, isLoading: rows.length === 0 });
+    this.changed();
+  }
+
+  private async refresh(): Promise<void> {
+    if (this.isRefreshing || this.isClosed) return;
+    this.isRefreshing = true;
+    try {
+      while (this.isDirty && !this.isClosed) {
+        this.isDirty = false;
+        const answer = await this.history(0n);
+        if (answer) await this.takeNewest(answer);
+        else if (this.range) await this.read(this.view.get().isFloor);
+      }
+    } finally {
+      this.isRefreshing = false;
+    }
+  }
+
+  private async takeNewest(answer: HistoryAnswer): Promise<void> {
+    const held = this.range;
+    const joins = held !== undefined && answer.lo <= held.hi + 1n && answer.hi >= held.hi;
+    const isEmpty = answer.lo > answer.hi;
+    if (isEmpty) this.range = held ?? { lo: 1n, hi: 0n };
+    else this.range = joins ? { lo: min(held.lo, answer.lo), hi: answer.hi } : { lo: answer.lo, hi: answer.hi };
+    const isFloor = joins && held.lo <= answer.lo ? this.view.get().isFloor || answer.isFloor : answer.isFloor;
+    await this.read(isFloor);
+  }
+
+  private async page(below: bigint): Promise<void> {
+    this.show({ isLoading: true });
+    const answer = await this.history(below);
+    if (answer === undefined || this.range === undefined) return this.show({ isLoading: false });
+    if (answer.lo <= answer.hi) this.range = { lo: min(answer.lo, this.range.lo), hi: max(answer.hi, this.range.hi) };
+    await this.read(answer.isFloor);
+  }
+
+  private async history(belowSeq: bigint): Promise<HistoryAnswer | undefined> {
+    const want = { conv: this.conv, aboveSeq: 0n, belowSeq, limit: PAGE, isUpward: false };
+    try {
+      const answer = await this.port().ask({ type: "history", want });
+      if (answer.type !== "history") return undefined;
+      this.overlay = answer.history.overlay;
+      return answer.history;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private async read(isFloor: boolean): Promise<void> {
+    const { lo, hi } = this.range ?? { lo: 1n, hi: 0n };
+    if (lo > hi) return this.show({ rows: [], isFloor, isLoading: false, isVerified: true });
+    const rows = await this.port()
+      .rows({ conv: this.conv, lo, hi, limit: WINDOW_MAX, isUpward: false })
+      .catch(() => undefined);
+    if (rows === undefined) return this.show({ isLoading: false });
+    this.show({ rows, isFloor: isFloor && rows.length < WINDOW_MAX, isLoading: false, isVerified: true });
+  }
+
+  private show(change: Partial<TimelineView>): void {
+    if (this.isClosed) return;
+    const next = { ...this.view.get(), ...change };
+    const rows = change.rows ? change.rows.filter((row) => !isHidden(row, this.overlay)) : next.rows;
+    const shown = new Set(rows.map((row) => row.seq));
+    const outgoing = this.outgoing().filter((one) => one.seq === 0n || !shown.has(one.seq));
+    this.view.set({ ...next, rows, outgoing });
+  }
+}
