@@ -22,6 +22,7 @@ use crate::house::{Ground, House, Raised, node};
 use crate::output;
 
 mod observe;
+mod pages;
 
 /// Runs until a signal, or until a loop fails.
 pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
@@ -60,7 +61,7 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     let observer = observe::start(&config, &house, stop.clone()).await?;
     let public = public_url(&config, listening.address());
     let fingerprint = listening.fingerprint().map(str::to_owned);
-    let serving = tokio::spawn(listening.serve(stopped.clone(), axum::Router::new()));
+    let serving = tokio::spawn(listening.serve(stopped.clone(), pages::router()));
     ready(&args, &public, observer, fingerprint.as_deref())?;
     tracing::info!(took_ms = started.elapsed().as_millis(), url = public, "serving");
 

@@ -56,6 +56,10 @@ fn from_an_empty_directory_to_a_conversation() {
     let inside = members.rows().iter().filter(|m| m["in"] == true).count();
     assert_eq!((inside, members.rows().len()), (2, 3));
 
+    let page = get(&server.url, "/");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("Tenon"), "{page}");
+    assert!(page.contains("content-security-policy"), "{page}");
+    assert!(get(&server.url, "/nothing").starts_with("HTTP/1.1 404"));
     let admin = server.ready["admin_url"].as_str().unwrap().to_owned();
     let metrics = get(&admin, "/metrics");
     assert!(metrics.contains("tenon_processor_outcomes_total"), "{metrics}");
