@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tenon_core::event::Tip;
+use tenon_core::handover::{Batch, Delivery};
 use tenon_wire::v1::Status;
 use tenon_wire::{ClientEvent, Message as _, close_reason, encode, method, op_type, v1};
 
@@ -191,6 +192,26 @@ async fn a_subscribe_starts_the_stream_anew_without_repeats_in_between() {
             at = Some(batch.to_pts);
         }
     }
+}
+
+#[tokio::test]
+async fn a_new_queue_epoch_is_announced_and_waits_for_a_subscribe() {
+    let node = node().await;
+    let mut peer = Peer::connect(node.address, &hello(1, 10, 1, Some(0))).await;
+    let (from, to) = (tenon_base::Pts(0), tenon_base::Pts(1));
+    let queue_epoch = crate::fake::EPOCH.next();
+    let batch = Batch { queue_epoch, from, to, tip: to, entries: Vec::new() };
+    node.rooms.deliver(1, 10, Delivery::Batch(batch.clone()));
+    let ClientEvent::UnitState(state) = peer.next().await else { panic!("no unit_state") };
+    assert_eq!((state.queue_epoch, state.tip_pts), (queue_epoch.0, 1));
+    // Until the device has answered, nothing is streamed; then it goes on in the new epoch.
+    let subscribe = v1::Subscribe { unit: 1, queue_epoch: queue_epoch.0, from_pts: 0 };
+    peer.session.send_subscribe(&subscribe);
+    peer.session.ping(&v1::Ping { n: 1, next_s: 30, ack: None }, tenon_base::Deadline(0));
+    assert!(matches!(peer.next().await, ClientEvent::Pong(_)));
+    node.rooms.deliver(1, 10, Delivery::Batch(batch));
+    let told = peer.batch().await;
+    assert_eq!((told.queue_epoch, told.from_pts, told.to_pts), (queue_epoch.0, 0, 1));
 }
 
 #[tokio::test]

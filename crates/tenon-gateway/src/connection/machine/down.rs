@@ -58,6 +58,9 @@ impl Machine {
             };
             if !self.goes_on(&batch) {
                 self.house.metrics.batches_stale.inc();
+                if batch.queue_epoch > self.stream.queue_epoch {
+                    self.announce_epoch(&batch);
+                }
                 continue;
             }
             let (frame, rest) = batch::cut(batch, self.class.frame_bytes(), reader);
@@ -69,6 +72,19 @@ impl Machine {
     /// Batches of a stream that has started anew meanwhile are dropped: sync sends their content again.
     fn goes_on(&self, batch: &Batch) -> bool {
         batch.queue_epoch == self.stream.queue_epoch && Some(batch.from) == self.stream.next_from
+    }
+
+    /// The queue entered a new epoch on a live link: the device is told and answers with a subscribe.
+    fn announce_epoch(&mut self, batch: &Batch) {
+        self.session.unit_state(&v1::UnitState {
+            unit: UNIT,
+            queue_epoch: batch.queue_epoch.0,
+            tip_pts: batch.tip.0,
+            action: v1::UnitAction::Continue.into(),
+            endpoints: Vec::new(),
+        });
+        self.stream.queue_epoch = batch.queue_epoch;
+        self.restart_stream(None);
     }
 
     fn judge_window(&mut self, now: Deadline) {
