@@ -20,6 +20,9 @@ const WANTED: &[&str] = &[
 /// The one command that README names for the tests and that the gate calls.
 const GATE: &str = "cargo xtask check";
 
+/// The operator's page.
+const OPERATIONS: &str = "docs/operations.md";
+
 /// Checks the Markdown pages.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -39,8 +42,26 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(finding(Path::new(place), 0, "gate", what));
         }
     }
+    findings.extend(metrics(tree));
     for (path, text) in tree.with_extension("md") {
         findings.extend(links(tree, path, text));
+    }
+    findings
+}
+
+/// Every metric that the operator's page names is registered somewhere.
+fn metrics(tree: &Tree) -> Vec<Finding> {
+    let text = tree.text(OPERATIONS).unwrap_or_default();
+    let mut findings = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let names = line.split('`').skip(1).step_by(2).filter(|name| name.starts_with("tenon_"));
+        for name in names {
+            let literal = format!("\"{name}\"");
+            if !tree.with_extension("rs").any(|(_, source)| source.contains(&literal)) {
+                let what = format!("there is no metric `{name}`");
+                findings.push(finding(Path::new(OPERATIONS), index + 1, "metrics", what));
+            }
+        }
     }
     findings
 }
@@ -120,6 +141,8 @@ mod tests {
         assert_eq!(rules(&[("README.md", "hello")]), one("README.md", "gate"));
         assert_eq!(rules(&[(".ci/run", "cargo test")]), one(".ci/run", "gate"));
         assert_eq!(rules(&[("docs/a.md", "[x](b.md)")]), one("docs/a.md", "links"));
+        let named = [(OPERATIONS, "| `tenon_x_total` |"), ("a.rs", "counter(\"tenon_y_total\")")];
+        assert_eq!(rules(&named), one(OPERATIONS, "metrics"));
         assert_eq!(check(&Tree::of(&[])).len(), WANTED.len() + 2, "nothing stands, nothing runs");
     }
 }
