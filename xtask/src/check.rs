@@ -54,6 +54,8 @@ const BUGS: Step = Step {
         "tenon-client",
         "--test",
         "faults",
+        "--test",
+        "vectors",
         // The switch is one for the process: nothing else may run beside.
         "planted",
         "--",

@@ -66,7 +66,12 @@ impl Engine {
         let ver = if event.ver == 0 { event.rev } else { event.ver };
         match event.r#type {
             event_type::MESSAGE => self.fold_message(event, ver),
-            event_type::UNREADABLE if event.seq > 0 => self.fold_message(event, ver),
+            // No row and no interval: the place is fetched when it is looked at.
+            event_type::UNREADABLE => {
+                let row = &mut self.conversation_mut(conv).row;
+                row.tip_seq = row.tip_seq.max(event.seq);
+                row.tip_cnt = row.tip_cnt.max(event.cnt);
+            }
             event_type::MESSAGE_EDITED => {
                 let body = bytes::Bytes::copy_from_slice(&event.body);
                 let (kind, edited_ms) = (event.kind, event.ts);

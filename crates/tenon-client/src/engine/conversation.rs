@@ -30,6 +30,8 @@ pub(super) struct Conversation {
 pub(super) struct PullState {
     /// Asked alone, since it failed together with others.
     pub(super) is_alone: bool,
+    /// Its tail was lost: tips come from the next line.
+    pub(super) is_reset: bool,
     pub(super) stuck: u32,
     pub(super) not_before: Option<Deadline>,
 }
@@ -213,6 +215,7 @@ impl Engine {
         if was_left && source == ItemSource::Added {
             c.row.rev = 0;
         }
+        c.pull.is_reset = false;
         c.take_fields(&mut item);
         let from_rev = c.row.rev;
         let tip = item.tip_rev;

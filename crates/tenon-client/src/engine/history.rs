@@ -62,13 +62,14 @@ impl Engine {
                 return;
             }
         };
-        let late = self.take_history(conv, &mut page, now);
+        let taken = self.take_history(conv, &mut page, now);
         self.page_ended(conv);
-        if !late.is_empty() && ask.tries < TRIES_MAX {
+        let is_stored = taken.is_some() && self.config.keeps_rows;
+        let is_late = taken.is_some_and(|late| !late.is_empty());
+        if is_late && ask.tries < TRIES_MAX {
             self.ask_history(HistoryAsk { tries: ask.tries + 1, ..ask });
             return;
         }
-        let keeps_rows = self.config.keeps_rows;
         let overlay = self.conversations.get(&conv).and_then(|c| c.row.overlay.clone());
         let has_range = page.lo_seq > 0 && page.lo_seq <= page.hi_seq;
         let answer = HistoryAnswer {
@@ -77,8 +78,8 @@ impl Engine {
             hi: if has_range { page.hi_seq } else { 0 },
             is_floor: page.floor,
             is_stable: page.stable,
-            rows: if keeps_rows { Vec::new() } else { page.normal },
-            privates: if keeps_rows { Vec::new() } else { page.private },
+            rows: if is_stored { Vec::new() } else { page.normal },
+            privates: if is_stored { Vec::new() } else { page.private },
             overlay,
         };
         self.answer(ask.ticket, Answer::History(Box::new(answer)));
@@ -99,14 +100,21 @@ impl Engine {
     }
 
     /// Takes the rows of a page; gives the seqs whose row here is newer, which are taken out of page and interval.
-    fn take_history(&mut self, conv: u64, page: &mut v1::HistoryPage, now: Now) -> Vec<u64> {
+    /// `None` if the page is not of a conversation as it is held here: it is shown, not kept.
+    fn take_history(
+        &mut self,
+        conv: u64,
+        page: &mut v1::HistoryPage,
+        now: Now,
+    ) -> Option<Vec<u64>> {
         let keeps_rows = self.config.keeps_rows;
-        let Some(c) = self.conversations.get_mut(&conv) else { return Vec::new() };
+        let c = self.conversations.get_mut(&conv)?;
         if page.conv_epoch != c.row.conv_epoch {
             c.row.epoch_known = c.row.epoch_known.max(page.conv_epoch);
             self.dirty(conv);
             self.note_debt_soon(conv, now);
-            return Vec::new();
+            page.stable = false;
+            return None;
         }
         let is_late = |row: &v1::MessageRow| {
             c.touched.get(&row.seq).is_some_and(|ver| *ver > row.ver)
@@ -116,7 +124,7 @@ impl Engine {
         page.normal.retain(|row| !late.contains(&row.seq));
         c.row.known = c.row.known.max(page.as_of_rev);
         c.row.inbox_known = c.row.inbox_known.max(page.overlay_ver);
-        if page.floor && page.lo_seq > 0 {
+        if page.floor && page.stable && page.lo_seq > 0 {
             c.row.floor_seq = c.row.floor_seq.max(page.lo_seq - 1);
         }
         if keeps_rows && page.stable {
@@ -135,7 +143,7 @@ impl Engine {
             self.put_private(conv, private);
         }
         self.note_debt_soon(conv, now);
-        late
+        Some(late)
     }
 }
 

@@ -56,14 +56,11 @@ impl IntervalSet {
 
     /// A new message `seq` as of `rev`: extends the current interval that ends right below it, else stands alone.
     pub fn extend(&mut self, seq: u64, rev: u64, break_rev: u64) {
-        if let Some(row) = self.rows.iter_mut().find(|r| r.hi.checked_add(1) == Some(seq))
-            && row.vrev >= break_rev
-        {
-            row.hi = seq;
-            return;
-        }
-        if !self.holds(seq) {
-            self.add(seq, seq, rev, break_rev);
+        let below = self.rows.iter().find(|r| r.hi.checked_add(1) == Some(seq)).copied();
+        match below.filter(|row| row.vrev >= break_rev) {
+            Some(row) => self.add(row.lo, seq, row.vrev, break_rev),
+            None if !self.holds(seq) => self.add(seq, seq, rev, break_rev),
+            None => {}
         }
     }
 
@@ -155,6 +152,9 @@ mod tests {
         assert_eq!(s, set(&[(1, 4, 5), (6, 6, 9)]));
         s.extend(7, 10, 10);
         assert_eq!(s, set(&[(1, 4, 5), (6, 6, 9), (7, 7, 10)]));
+        let mut s = set(&[(1, 3, 5), (4, 4, 9)]);
+        s.extend(4, 9, 0);
+        assert_eq!(s, set(&[(1, 4, 5)]), "a row that was held alone joins");
     }
 
     /// Against a map of single seqs, the set holds the same seqs and is never more optimistic about their rev.
@@ -166,12 +166,19 @@ mod tests {
             for rev in 1..40 {
                 let lo = random.next_u64() % 30 + 1;
                 let hi = lo + random.next_u64() % 6;
-                if random.next_u64().is_multiple_of(4) {
-                    s.cut(lo, hi);
-                    model.retain(|seq, _| *seq < lo || *seq > hi);
-                } else {
-                    s.add(lo, hi, rev, 0);
-                    model.extend((lo..=hi).map(|seq| (seq, rev)));
+                match random.next_u64() % 4 {
+                    0 => {
+                        s.cut(lo, hi);
+                        model.retain(|seq, _| *seq < lo || *seq > hi);
+                    }
+                    1 => {
+                        s.extend(lo, rev, 0);
+                        model.entry(lo).or_insert(rev);
+                    }
+                    _ => {
+                        s.add(lo, hi, rev, 0);
+                        model.extend((lo..=hi).map(|seq| (seq, rev)));
+                    }
                 }
                 assert!(s.rows.windows(2).all(|w| w[0].hi < w[1].lo), "seed {seed}: {s:?}");
                 for seq in 1..40 {

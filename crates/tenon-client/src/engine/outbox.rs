@@ -268,17 +268,21 @@ impl Engine {
         }
     }
 
+    /// This row and those behind it count as not sent.
+    pub(super) fn unsend_from(&mut self, local: u64) {
+        let Some(row) = self.outbox.row(local).filter(|row| row.n > 0) else { return };
+        let (conv, before) = (row.conv, (row.device_epoch, row.n - 1));
+        if let Some(chain) = self.outbox.chains.get_mut(&conv) {
+            chain.sent_upto = chain.sent_upto.min(Some(before));
+        }
+    }
+
     /// Sends this row and those behind it again.
     pub(super) fn resend_from(&mut self, local: u64, now: Now) {
+        self.unsend_from(local);
         let Some(held) = self.outbox.rows.get_mut(&local) else { return };
-        let (conv, epoch, n) = (held.row.conv, held.row.device_epoch, held.row.n);
-        if n == 0 {
-            return;
-        }
         held.tries += 1;
-        if let Some(chain) = self.outbox.chains.get_mut(&conv) {
-            chain.sent_upto = chain.sent_upto.min(Some((epoch, n - 1)));
-        }
+        let conv = held.row.conv;
         self.pump(conv, now);
     }
 

@@ -43,7 +43,9 @@ impl Engine {
     /// Brings the debt of a conversation up to date.
     pub(super) fn note_debt(&mut self, conv: u64) {
         let Some(c) = self.conversations.get(&conv) else { return };
-        if c.row.state() == ConvState::Stub && c.row.meta.is_none() {
+        let wants_item =
+            (c.row.state() == ConvState::Stub && c.row.meta.is_none()) || c.pull.is_reset;
+        if wants_item {
             self.debts.items.insert(conv);
         } else {
             self.debts.items.remove(&conv);
@@ -294,11 +296,11 @@ impl Engine {
         c.row.tip_seq = c.row.tip_seq.min(reset.valid_to_seq);
         let to_rev = c.row.rev;
         c.intervals.clear();
+        c.pull.is_reset = true;
         self.tx.pending.intervals.insert(conv);
         self.tx.pending.ops.push(StoreOp::Gone { conv, lo: 1, hi: u64::MAX });
         self.tell(EventWhat::Jumped(Jumped { conv, from_rev, to_rev }));
-        self.debts.items.insert(conv);
-        self.debts_link_up(now);
+        self.note_debt_soon(conv, now);
     }
 
     /// Compares the server's digest of the list with what is known here.

@@ -125,6 +125,11 @@ impl Engine {
             }
             (_, target) => {
                 let target = target.unwrap_or(local);
+                if chain.hold.is_some() {
+                    // Those behind a held command cannot have been taken: they go again with it.
+                    self.unsend_from(target);
+                    return;
+                }
                 let tries = self.outbox.rows.get(&target).map_or(0, |held| held.tries);
                 if tries < GAPS_AT_ONCE {
                     self.resend_from(target, now);
@@ -142,10 +147,16 @@ impl Engine {
         let Some(held) = self.outbox.rows.get(&local).filter(|held| held.frame == id) else {
             return;
         };
+        let strangers = [ErrorCode::Absent, ErrorCode::NotMember];
+        let is_stranger = strangers.iter().any(|code| code.number() == info.code);
         match ErrorClass::of(info.code) {
-            Some(ErrorClass::Reject) => self.fail_chain(held.row.conv, info.code, now),
-            Some(ErrorClass::Client) if held.row.is_void => self.renew_device_epoch(now),
-            Some(ErrorClass::Client) => {
+            Some(ErrorClass::Reject) if is_stranger && held.row.conv != 0 => {
+                self.fail_chain(held.row.conv, info.code, now);
+            }
+            Some(ErrorClass::Reject | ErrorClass::Client) if held.row.is_void => {
+                self.renew_device_epoch(now);
+            }
+            Some(ErrorClass::Reject | ErrorClass::Client) => {
                 // The number must be consumed, else those behind it wait for ever.
                 if let Some(held) = self.outbox.rows.get_mut(&local) {
                     held.row.is_void = true;
@@ -169,11 +180,7 @@ impl Engine {
         for local in locals {
             self.settle(local, Settled { code, ..Settled::default() }, now);
         }
-        if conv == 0 {
-            self.renew_device_epoch(now);
-        } else {
-            self.conversation_mut(conv).row.next_cid = 1;
-        }
+        self.conversation_mut(conv).row.next_cid = 1;
     }
 
     /// Ends a row: it leaves the store, the app is told, and what waited for it goes on.
@@ -189,8 +196,8 @@ impl Engine {
         if was_cancelled && settled.is_done() {
             self.recall(row.conv, settled.seq, settled.pid, now);
         }
+        self.tell(EventWhat::Settled(settled.clone()));
         self.release_dependents(&row, &settled, now);
-        self.tell(EventWhat::Settled(settled));
         self.pump_after(row.conv, now);
     }
 

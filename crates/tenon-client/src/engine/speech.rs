@@ -207,9 +207,9 @@ pub struct HistoryAnswer {
     pub is_floor: bool,
     /// False: a part was out of reach; ask again later.
     pub is_stable: bool,
-    /// Rows, if the store does not keep them.
+    /// Rows, if the store does not hold them.
     pub rows: Vec<v1::MessageRow>,
-    /// Private rows, if the store does not keep them.
+    /// Private rows, if the store does not hold them.
     pub privates: Vec<v1::PrivateMessage>,
     /// What the user deleted or cleared: rows inside are not shown.
     pub overlay: Option<v1::Overlay>,
