@@ -8,10 +8,14 @@
 )]
 
 pub mod blob;
+pub mod bus;
+pub mod directory;
 pub mod kv;
 pub mod log;
 
 pub use blob::BlobHarness;
+pub use bus::BusHarness;
+pub use directory::DirectoryHarness;
 pub use kv::KvHarness;
 pub use log::LogHarness;
 

@@ -3,10 +3,14 @@
 //! They keep the laws of the traits and add switches for faults, so that a room can be shown every answer a door may give.
 
 mod blob;
+mod bus;
+mod directory;
 mod kv;
 mod log;
 
 pub use blob::MemoryBlob;
+pub use bus::MemoryBus;
+pub use directory::MemoryDirectory;
 pub use kv::MemoryKv;
 pub use log::MemoryLog;
 

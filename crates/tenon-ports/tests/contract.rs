@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tenon_ports::contract::{BlobHarness, KvHarness, LogHarness};
-use tenon_ports::memory::{MemoryBlob, MemoryKv, MemoryLog};
-use tenon_ports::{Blob, Kv, Log};
+use tenon_ports::contract::{BlobHarness, BusHarness, DirectoryHarness, KvHarness, LogHarness};
+use tenon_ports::memory::{MemoryBlob, MemoryBus, MemoryDirectory, MemoryKv, MemoryLog};
+use tenon_ports::{Blob, Bus, Directory, Kv, Log};
 
 #[derive(Default)]
 struct LogInMemory(Arc<MemoryLog>);
@@ -51,6 +51,29 @@ impl BlobHarness for BlobInMemory {
     fn close(&mut self, _blob: Arc<dyn Blob>) {}
 }
 
+#[derive(Default)]
+struct DirectoryInMemory(Arc<MemoryDirectory>);
+
+impl DirectoryHarness for DirectoryInMemory {
+    fn open(&mut self) -> Arc<dyn Directory> {
+        Arc::clone(&self.0) as Arc<dyn Directory>
+    }
+    fn expire(&mut self, life_ms: u64) {
+        self.0.expire(life_ms);
+    }
+}
+
+#[derive(Default)]
+struct BusInMemory(Arc<MemoryBus>);
+
+impl BusHarness for BusInMemory {
+    fn open(&mut self) -> Arc<dyn Bus> {
+        Arc::clone(&self.0) as Arc<dyn Bus>
+    }
+}
+
+tenon_ports::directory_contract!(directory_in_memory, DirectoryInMemory::default());
+tenon_ports::bus_contract!(bus_in_memory, BusInMemory::default());
 tenon_ports::log_contract!(log_in_memory, LogInMemory::default());
 tenon_ports::kv_contract!(kv_in_memory, KvInMemory::default());
 tenon_ports::blob_contract!(blob_in_memory, BlobInMemory::default());
