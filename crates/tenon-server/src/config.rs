@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +32,12 @@ pub(crate) const KEYS: &[Key] = &[
         "file with the bearer token of /metrics; empty = loopback only, no token",
     ),
     key("public_url", "", "URL that clients use, if it is not that of `listen`"),
+    key("behind_proxy", "false", "a proxy in front ends TLS: plain text is taken from any address"),
+    key(
+        "proxies",
+        "",
+        "proxies whose X-Forwarded-For is believed, separated by commas; loopback always is",
+    ),
     key(
         "origins",
         "",
@@ -121,6 +127,8 @@ pub(crate) struct Config {
     pub(crate) admin_listen: Option<SocketAddr>,
     pub(crate) admin_token_file: Option<PathBuf>,
     pub(crate) public_url: Option<String>,
+    pub(crate) behind_proxy: bool,
+    pub(crate) proxies: Vec<IpAddr>,
     pub(crate) origins: Vec<String>,
     pub(crate) tls: Tls,
     pub(crate) partitions: u16,
@@ -202,6 +210,10 @@ impl Values {
             }),
             admin_token_file: path(self.text("admin_token_file")),
             public_url: Some(self.text("public_url").to_owned()).filter(|t| !t.is_empty()),
+            behind_proxy: r.parse("behind_proxy", "true or false", |t| t.parse().ok()),
+            proxies: r.parse("proxies", "addresses, separated by commas", |t| {
+                list(t).iter().map(|a| a.parse().ok()).collect()
+            }),
             origins: list(self.text("origins")),
             tls: r.tls(),
             partitions: r.parse("partitions", "a number from 0 to 255", |t| {
@@ -302,10 +314,11 @@ impl Typed<'_> {
 
     /// What holds between keys.
     fn check(&mut self, config: &Config) {
-        if config.tls == Tls::Plain && !config.listen.ip().is_loopback() {
+        let is_open = !config.listen.ip().is_loopback() && !config.behind_proxy;
+        if config.tls == Tls::Plain && is_open {
             let what = format!(
                 "{} is not loopback, and plain text is refused elsewhere; set tls.cert and tls.key, \
-                 or tls.self_made for a trial",
+                 tls.self_made for a trial, or behind_proxy",
                 config.listen
             );
             self.mistake("listen", what);
@@ -340,6 +353,7 @@ macro_rules! from_default {
 from_default! {
     SocketAddr => SocketAddr::from(([127, 0, 0, 1], 0)),
     Option<SocketAddr> => None,
+    Vec<IpAddr> => Vec::new(),
     u16 => 0,
     u32 => 0,
     usize => 0,

@@ -122,6 +122,8 @@ fn gateway_options(config: &Config, data: &Path) -> GatewayOptions {
             names: vec!["localhost".into(), config.listen.ip().to_string()],
         },
     };
+    options.plain_anywhere = config.behind_proxy;
+    options.proxies.clone_from(&config.proxies);
     options.origins.clone_from(&config.origins);
     options.gate.connections_max = config.connections;
     options
