@@ -44,6 +44,11 @@ export class People {
     return value;
   }
 
+  /** Everybody whose name is known. */
+  known(): Person[] {
+    return [...this.held.values()].map((value) => value.get()).filter((person) => person.name !== "" && !person.isGone);
+  }
+
   /** Asks for a user again: something about it changed. */
   want(user: bigint): void {
     this.wanted.add(user);

@@ -1,0 +1,57 @@
+//! Which account is signed in on this browser, and its client.
+
+import { Client, IndexedStore, MemoryStore, type Session, type Store, Value, signOut } from "@tenon/client";
+import { keep, kept } from "./preferences.js";
+
+const KEY = "tenon.session";
+
+/** Why nobody is signed in: never was, or this device was signed out elsewhere. */
+export type Account = { readonly type: "out"; readonly wasEnded: boolean } | { readonly type: "in"; readonly session: Session; readonly client: Client };
+
+const databaseOf = (session: Session): string => `tenon/${session.user}/${session.device}`;
+
+async function openStore(session: Session): Promise<Store> {
+  try {
+    const store = await IndexedStore.open(databaseOf(session));
+    void navigator.storage?.persist?.();
+    return store;
+  } catch {
+    // No storage here: everything is read from the server each time.
+    return new MemoryStore();
+  }
+}
+
+const begin = (session: Session): Account => ({ type: "in", session, client: new Client({ session, openStore: () => openStore(session) }) });
+
+function restored(): Account {
+  const text = kept(KEY);
+  if (text === null) return { type: "out", wasEnded: false };
+  try {
+    return begin(JSON.parse(text) as Session);
+  } catch {
+    return { type: "out", wasEnded: false };
+  }
+}
+
+export const account = new Value<Account>(restored());
+
+/** A sign-in succeeded. */
+export function enter(session: Session): void {
+  keep(KEY, JSON.stringify(session));
+  account.set(begin(session));
+}
+
+/** Leaves the account: rows and credential of this browser go. `isAsked` = the user wanted it, so the server hears of it. */
+export async function leave(isAsked: boolean): Promise<void> {
+  const held = account.get();
+  if (held.type === "out") return;
+  keep(KEY, undefined);
+  account.set({ type: "out", wasEnded: !isAsked });
+  if (isAsked) await signOut(held.session).catch(() => undefined);
+  await held.client.close(true).catch(() => undefined);
+}
+
+// Signing in or out in one tab holds for all.
+addEventListener("storage", (event) => {
+  if (event.key === KEY) location.reload();
+});

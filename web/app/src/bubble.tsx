@@ -1,0 +1,162 @@
+//! One message: who, what, when, how far it got, and what can be done with it.
+
+import { type Outgoing, shownOf } from "@tenon/client";
+import { flag, type MessageRow } from "@tenon/wire";
+import { memo, useState } from "react";
+import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
+import { oneLine } from "./preview.js";
+import { wordOfCode } from "./refusal.js";
+import { clock, full } from "./time.js";
+import { Avatar } from "./views/avatar.js";
+import { Icon } from "./views/icon.js";
+import { RichText } from "./views/rich-text.js";
+
+/** What a bubble may ask of its chat. */
+export interface BubbleActions {
+  readonly onReply?: ((row: MessageRow) => void) | undefined;
+  readonly onThread?: ((row: MessageRow) => void) | undefined;
+  readonly onJump?: ((seq: bigint) => void) | undefined;
+}
+
+export interface BubbleProps extends BubbleActions {
+  readonly row: MessageRow;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+  readonly isDirect: boolean;
+  readonly isReadByPeer: boolean;
+  readonly quoted: MessageRow | undefined;
+  readonly replies: number;
+  readonly isLit: boolean;
+}
+
+export const Bubble = memo(function Bubble(props: BubbleProps) {
+  const { row, isFirst, isLast, isDirect, replies } = props;
+  const client = useClient();
+  const words = useWords();
+  const language = useLanguage();
+  const sender = usePerson(row.sender);
+  const isOwn = row.sender === client.me;
+  const shown = shownOf(row);
+  const isMention = (row.flags & (flag.MENTION_ME | flag.MENTION_ALL)) !== 0 && !isOwn;
+  const name = isOwn ? words("you") : sender.name;
+  const classes = ["msg", isOwn ? "is-own" : "", isFirst ? "is-first" : "", isLast ? "is-last" : "", isMention ? "is-mention" : "", props.isLit ? "is-lit" : ""];
+  return (
+    <article className={classes.filter(Boolean).join(" ")} data-seq={row.seq} aria-label={`${name}, ${clock(Number(row.ts), language)}`}>
+      {!isOwn && !isDirect && <span className="msg-face">{isLast && <Avatar id={row.sender} name={sender.name} size={34} />}</span>}
+      <div className="bubble">
+        {isFirst && !isOwn && !isDirect && <span className="msg-name">{sender.name || "…"}</span>}
+        {row.replySeq > 0n && <Quote seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
+        <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
+          {shown.type === "text" ? <RichText text={shown.text} spans={shown.spans} me={client.me} /> : <Other row={row} />}
+          <span className="msg-meta" title={full(Number(row.ts), language)}>
+            {(row.flags & flag.EDITED) !== 0 && <span>{words("edited")} </span>}
+            <time dateTime={new Date(Number(row.ts)).toISOString()}>{clock(Number(row.ts), language)}</time>
+            {isOwn && (
+              <span className={props.isReadByPeer ? "tick is-read" : "tick"} role="img" aria-label={words(props.isReadByPeer ? "read" : "sent")}>
+                <Icon name={props.isReadByPeer ? "ticks" : "check"} size={16} />
+              </span>
+            )}
+          </span>
+        </span>
+        {replies > 0 && props.onThread && (
+          <button type="button" className="msg-replies" onClick={() => props.onThread?.(row)}>
+            <Icon name="thread" size={15} />
+            {replies === 1 ? words("repliesOne") : words("replies", { n: replies })}
+          </button>
+        )}
+      </div>
+      <Actions row={row} text={shown.type === "text" ? shown.text : ""} onReply={props.onReply} onThread={props.onThread} />
+    </article>
+  );
+});
+
+function Other({ row }: { readonly row: MessageRow }) {
+  const words = useWords();
+  const shown = shownOf(row);
+  return (
+    <>
+      {shown.type === "other" && <Icon name="file" size={16} />} {oneLine(row, words)}
+    </>
+  );
+}
+
+function Quote({ seq, row, onJump }: { readonly seq: bigint; readonly row: MessageRow | undefined; readonly onJump: BubbleActions["onJump"] }) {
+  const words = useWords();
+  const sender = usePerson(row?.sender ?? 0n);
+  return (
+    <button type="button" className="quote" onClick={() => onJump?.(seq)} disabled={onJump === undefined}>
+      <strong>{row ? sender.name : words("reply")}</strong>
+      <span>{row ? oneLine(row, words) : "…"}</span>
+    </button>
+  );
+}
+
+function Actions({ row, text, onReply, onThread }: { readonly row: MessageRow; readonly text: string } & Pick<BubbleActions, "onReply" | "onThread">) {
+  const words = useWords();
+  const [isCopied, setCopied] = useState(false);
+  const copy = () => {
+    void navigator.clipboard?.writeText(text).then(() => {
+      setCopied(true);
+      setTimeout(() => setCopied(false), 1_200);
+    });
+  };
+  return (
+    <span className="msg-actions">
+      {onReply && (
+        <button type="button" aria-label={words("reply")} title={words("reply")} onClick={() => onReply(row)}>
+          <Icon name="reply" size={18} />
+        </button>
+      )}
+      {onThread && (
+        <button type="button" aria-label={words("openThread")} title={words("openThread")} onClick={() => onThread(row)}>
+          <Icon name="thread" size={18} />
+        </button>
+      )}
+      {text !== "" && (
+        <button type="button" aria-label={words(isCopied ? "copied" : "copy")} title={words("copy")} onClick={copy}>
+          <Icon name={isCopied ? "check" : "copy"} size={18} />
+        </button>
+      )}
+    </span>
+  );
+}
+
+/** A message on its way, or one that was refused. */
+export const OutgoingBubble = memo(function OutgoingBubble({ outgoing, isFirst, isLast }: { readonly outgoing: Outgoing; readonly isFirst: boolean; readonly isLast: boolean }) {
+  const client = useClient();
+  const words = useWords();
+  const language = useLanguage();
+  const isLive = useValue(client.connection).type === "live";
+  const shown = shownOf(outgoing.send);
+  const isFailed = outgoing.failedCode !== undefined;
+  const isPlaced = outgoing.seq > 0n;
+  const state = isFailed ? "failed" : isPlaced ? "sent" : isLive ? "sending" : "waitingToSend";
+  return (
+    <article className={`msg is-own${isFirst ? " is-first" : ""}${isLast ? " is-last" : ""}${isFailed ? " is-failed" : ""}`} aria-label={`${words("you")}, ${words(state)}`}>
+      <div className="bubble">
+        <span className="msg-text">
+          {shown.type === "text" ? <RichText text={shown.text} spans={shown.spans} me={client.me} /> : words("attachment")}
+          <span className="msg-meta">
+            <time>{clock(outgoing.atMs, language)}</time>
+            <span className="tick" role="img" aria-label={words(state)} title={words(state)}>
+              <Icon name={isFailed ? "warn" : isPlaced ? "check" : "clock"} size={16} />
+            </span>
+          </span>
+        </span>
+      </div>
+      {isFailed && (
+        <span className="msg-fault" role="alert">
+          {words("failed")}: {words(wordOfCode(outgoing.failedCode ?? 0))}
+          <button type="button" onClick={() => void client.retry(outgoing.local)}>
+            <Icon name="retry" size={15} />
+            {words("retry")}
+          </button>
+          <button type="button" onClick={() => void client.discard(outgoing.local)}>
+            <Icon name="trash" size={15} />
+            {words("discard")}
+          </button>
+        </span>
+      )}
+    </article>
+  );
+});

@@ -1,0 +1,86 @@
+//! Values of the client as React state, words, time, routes.
+
+import { Client, type ListLine, type Person, type Readable, Value } from "@tenon/client";
+import { createContext, useCallback, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { chosenLanguage, languageOf } from "./preferences.js";
+import { type Language, type Places, say, type Word } from "./words.js";
+
+/** The present value; the component is drawn again when it changes. */
+export const useValue = <T>(value: Readable<T>): T => useSyncExternalStore(value.subscribe, value.get);
+
+const ClientContext = createContext<Client | undefined>(undefined);
+export const ClientProvider = ClientContext.Provider;
+
+/** The client of the signed-in account. */
+export function useClient(): Client {
+  const client = useContext(ClientContext);
+  if (client === undefined) throw new Error("no client above this component");
+  return client;
+}
+
+export const useLanguage = (): Language => languageOf(useValue(chosenLanguage));
+
+/** Speaks the language in force. */
+export function useWords(): (word: Word, places?: Places) => string {
+  const language = useLanguage();
+  return useCallback((word, places) => say(language, word, places), [language]);
+}
+
+/** A user's name, and the rest of what is known. */
+export const usePerson = (user: bigint): Person => useValue(useClient().people.person(user));
+
+/** Title of a conversation: the group's, or the peer's name. */
+export function useTitle(line: ListLine | undefined): string {
+  const words = useWords();
+  const person = usePerson(line?.meta?.peer ?? 0n);
+  if (line?.meta === undefined) return "…";
+  return line.meta.title || person.name || words(line.meta.peer === 0n ? "group" : "direct");
+}
+
+/** Where the user is: `#/` or `#/c/<conversation>`. */
+const route = new Value<bigint | undefined>(undefined);
+
+const readRoute = (): void => {
+  const found = /^#\/c\/(\d+)$/.exec(location.hash);
+  route.set(found?.[1] === undefined ? undefined : BigInt(found[1]));
+};
+
+/** The open conversation. */
+export function useRoute(): bigint | undefined {
+  useEffect(() => {
+    readRoute();
+    addEventListener("hashchange", readRoute);
+    return () => removeEventListener("hashchange", readRoute);
+  }, []);
+  return useValue(route);
+}
+
+/** Opens a conversation, or the list. */
+export function go(conv: bigint | undefined): void {
+  location.hash = conv === undefined ? "#/" : `#/c/${conv}`;
+}
+
+/** Now, drawn again every `everyMs`. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+/** True while the browser says there is a network. */
+export function useOnline(): boolean {
+  return useSyncExternalStore(
+    (told) => {
+      addEventListener("online", told);
+      addEventListener("offline", told);
+      return () => {
+        removeEventListener("online", told);
+        removeEventListener("offline", told);
+      };
+    },
+    () => navigator.onLine,
+  );
+}

@@ -1,0 +1,19 @@
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app.js";
+import { applyPreferences } from "./preferences.js";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/sidebar.css";
+import "./styles/chat.css";
+import "./styles/panels.css";
+
+applyPreferences();
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+}

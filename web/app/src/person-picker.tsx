@@ -1,0 +1,107 @@
+//! Choosing people by login name or from those already known.
+
+import { type KeyboardEvent, useState } from "react";
+import { useClient, usePerson, useWords } from "./hooks.js";
+import { wordOf } from "./refusal.js";
+import { Avatar } from "./views/avatar.js";
+import { Icon } from "./views/icon.js";
+
+const SUGGESTIONS_MAX = 8;
+
+export interface PersonPickerProps {
+  readonly chosen: readonly bigint[];
+  readonly onChange: (chosen: bigint[]) => void;
+  /** Not offered: those who are there already. */
+  readonly without: readonly bigint[];
+  /** One person is enough: choosing replaces. */
+  readonly isSingle?: boolean;
+}
+
+export function PersonPicker({ chosen, onChange, without, isSingle = false }: PersonPickerProps) {
+  const client = useClient();
+  const words = useWords();
+  const [text, setText] = useState("");
+  const [fault, setFault] = useState("");
+  const choose = (user: bigint) => {
+    setText("");
+    setFault("");
+    onChange(isSingle ? [user] : [...chosen.filter((one) => one !== user), user]);
+  };
+  const look = async () => {
+    const name = text.trim().replace(/^@/, "");
+    if (name === "") return;
+    try {
+      const [user] = await client.findUsers([name]);
+      if (user === undefined || user === client.me) setFault(words("personUnknown", { name }));
+      else choose(user);
+    } catch (error) {
+      setFault(words(wordOf(error)));
+    }
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && text.trim() !== "") {
+      event.preventDefault();
+      void look();
+    } else if (event.key === "Backspace" && text === "" && chosen.length > 0) onChange(chosen.slice(0, -1));
+  };
+  const wanted = text.trim().toLowerCase();
+  const taken = new Set([client.me, ...without, ...chosen]);
+  const known = client.people.known().filter((p) => !taken.has(p.user) && [p.name, p.login].some((t) => t.toLowerCase().includes(wanted)));
+  const suggestions = known.sort((a, b) => a.name.localeCompare(b.name)).slice(0, SUGGESTIONS_MAX);
+  return (
+    <div className="picker">
+      <div className="picker-box">
+        {chosen.map((user) => (
+          <Chip key={`${user}`} user={user} onRemove={() => onChange(chosen.filter((one) => one !== user))} />
+        ))}
+        <input
+          value={text}
+          onChange={(e) => setText(e.target.value)}
+          onKeyDown={onKeyDown}
+          placeholder={words(isSingle ? "personHint" : "addPersonHint")}
+          aria-label={words("peopleToAdd")}
+          autoCapitalize="none"
+          spellCheck={false}
+          autoFocus
+        />
+        {wanted !== "" && (
+          <button type="button" className="icon-button" aria-label={words("add")} onClick={() => void look()}>
+            <Icon name="plus" size={18} />
+          </button>
+        )}
+      </div>
+      <p className="picker-fault" role="alert">
+        {fault}
+      </p>
+      {suggestions.length > 0 && (
+        <ul className="picker-list" aria-label={words("suggestions")}>
+          {suggestions.map((person) => (
+            <li key={`${person.user}`}>
+              <button type="button" onClick={() => choose(person.user)}>
+                <Avatar id={person.user} name={person.name} size={36} />
+                <span>
+                  <strong>{person.name}</strong>
+                  <small>{person.login}</small>
+                </span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Chip({ user, onRemove }: { readonly user: bigint; readonly onRemove: () => void }) {
+  const words = useWords();
+  const person = usePerson(user);
+  return (
+    <span className="chip">
+      <Avatar id={user} name={person.name} size={22} />
+      {person.name || "…"}
+      <button type="button" aria-label={`${words("remove")} ${person.name}`} onClick={onRemove}>
+        <Icon name="close" size={14} />
+      </button>
+    </span>
+  );
+}

@@ -1,0 +1,149 @@
+//! The account on this browser: appearance, language, devices, sign-out.
+
+import type { Device } from "@tenon/client";
+import { useCallback, useEffect, useState } from "react";
+import { leave } from "./account.js";
+import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
+import { chosenLanguage, type Theme, theme } from "./preferences.js";
+import { wordOf } from "./refusal.js";
+import { short } from "./time.js";
+import { Avatar } from "./views/avatar.js";
+import { Confirm, Dialog } from "./views/dialog.js";
+import { Icon } from "./views/icon.js";
+import type { Language, Word } from "./words.js";
+
+export function Settings({ onClose }: { readonly onClose: () => void }) {
+  const client = useClient();
+  const words = useWords();
+  const me = usePerson(client.me);
+  const [isLeaving, setLeaving] = useState(false);
+  return (
+    <Dialog title={words("settings")} closeLabel={words("close")} onClose={onClose}>
+      <div className="settings-me">
+        <Avatar id={client.me} name={me.name} size={64} />
+        <span>
+          <strong>{me.name}</strong>
+          <small>@{me.login}</small>
+        </span>
+      </div>
+      <Choices<Theme>
+        label={words("theme")}
+        value={useValue(theme)}
+        options={[["system", words("themeSystem")], ["light", words("themeLight")], ["dark", words("themeDark")]]}
+        onChange={(next) => theme.set(next)}
+      />
+      <Choices<Language | "auto">
+        label={words("language")}
+        value={useValue(chosenLanguage)}
+        options={[["auto", words("themeSystem")], ["en", "English"], ["zh", "中文"]]}
+        onChange={(next) => chosenLanguage.set(next)}
+      />
+      <Devices />
+      <button type="button" className="panel-item is-danger" onClick={() => setLeaving(true)}>
+        <Icon name="exit" />
+        {words("signOut")}
+      </button>
+      {isLeaving && (
+        <Confirm
+          title={words("signOut")}
+          text={`${words("signOutHere")} ${words("unsentLost")}`}
+          yes={words("signOut")}
+          no={words("cancel")}
+          onNo={() => setLeaving(false)}
+          onYes={() => void leave(true)}
+        />
+      )}
+    </Dialog>
+  );
+}
+
+interface ChoicesProps<T extends string> {
+  readonly label: string;
+  readonly value: T;
+  readonly options: readonly (readonly [value: T, text: string])[];
+  readonly onChange: (value: T) => void;
+}
+
+function Choices<T extends string>({ label, value, options, onChange }: ChoicesProps<T>) {
+  return (
+    <fieldset className="choices">
+      <legend>{label}</legend>
+      {options.map(([option, text]) => (
+        <label key={option} className={option === value ? "is-on" : ""}>
+          <input type="radio" name={label} checked={option === value} onChange={() => onChange(option)} />
+          {text}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Names of device kinds by number. */
+const KINDS: readonly Word[] = ["app", "phone", "tablet", "desktop", "webBrowser", "app"];
+
+function Devices() {
+  const client = useClient();
+  const words = useWords();
+  const language = useLanguage();
+  const [devices, setDevices] = useState<Device[]>();
+  const [asked, setAsked] = useState<Device>();
+  const [fault, setFault] = useState<Word>();
+  const read = useCallback(() => {
+    client.devices().then(setDevices, (error: unknown) => setFault(wordOf(error)));
+  }, [client]);
+  useEffect(read, [read]);
+  const remove = (device: Device) => {
+    setAsked(undefined);
+    client.removeDevice(device.id).then(
+      () => setDevices((held) => held?.filter((one) => one.id !== device.id)),
+      (error: unknown) => setFault(wordOf(error)),
+    );
+  };
+  const nameOf = (device: Device) => device.name || words(KINDS[device.kind] ?? "app");
+  const stateOf = (device: Device) => {
+    if (device.isOwn) return words("thisDevice");
+    if (device.isOnline) return words("activeNow");
+    return words("lastSeen", { time: short(Number(device.lastSeenMs), Date.now(), language, { yesterday: words("yesterday") }) });
+  };
+  return (
+    <section className="panel-section">
+      <h4>{words("devices")}</h4>
+      <p className="panel-fault" role="alert">
+        {fault && words(fault)}
+      </p>
+      <ul className="people">
+        {devices === undefined && !fault && <li className="skeleton" />}
+        {devices?.map((device) => (
+          <li key={`${device.id}`}>
+            <span className="person is-still">
+              <span className={`avatar is-plain${device.isOnline ? " is-online" : ""}`}>
+                <Icon name={device.kind === 1 || device.kind === 2 ? "phone" : "laptop"} size={20} />
+              </span>
+              <span>
+                <strong>{nameOf(device)}</strong>
+                <small>
+                  {words(KINDS[device.kind] ?? "app")} · {stateOf(device)}
+                </small>
+              </span>
+            </span>
+            {!device.isOwn && (
+              <button type="button" className="button is-small" aria-label={words("signOutDevice", { name: nameOf(device) })} onClick={() => setAsked(device)}>
+                {words("signOut")}
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {asked && (
+        <Confirm
+          title={words("signOutDevice", { name: nameOf(asked) })}
+          text={words("signOutSure", { name: nameOf(asked) })}
+          yes={words("signOut")}
+          no={words("cancel")}
+          onNo={() => setAsked(undefined)}
+          onYes={() => remove(asked)}
+        />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,67 @@
+//! Sign-in with login name and password.
+
+import { signIn } from "@tenon/client";
+import { type FormEvent, useState } from "react";
+import { enter } from "./account.js";
+import { useWords } from "./hooks.js";
+import { wordOfSignIn } from "./refusal.js";
+import type { Word } from "./words.js";
+import { Icon } from "./views/icon.js";
+
+/** Name of this browser as other devices show it, at most 64 bytes. */
+function deviceLabel(): string {
+  const agent = navigator.userAgent;
+  const browser = /Edg\//.test(agent) ? "Edge" : /Firefox\//.test(agent) ? "Firefox" : /Chrome\//.test(agent) ? "Chrome" : /Safari\//.test(agent) ? "Safari" : "Browser";
+  const system = /Windows/.test(agent) ? "Windows" : /Android/.test(agent) ? "Android" : /iPhone|iPad/.test(agent) ? "iOS" : /Mac OS/.test(agent) ? "macOS" : /Linux/.test(agent) ? "Linux" : "";
+  return system ? `${browser} · ${system}` : browser;
+}
+
+export function SignIn({ wasEnded }: { readonly wasEnded: boolean }) {
+  const words = useWords();
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const [isShown, setShown] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const [fault, setFault] = useState<Word | undefined>(wasEnded ? "signedOutNote" : undefined);
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setFault(undefined);
+    try {
+      enter(await signIn("", { name: name.trim(), password, label: deviceLabel() }));
+    } catch (error) {
+      setFault(wordOfSignIn(error));
+      setBusy(false);
+    }
+  };
+
+  return (
+    <main className="door">
+      <form className="door-card" onSubmit={(event) => void submit(event)}>
+        <img src="/icon.svg" alt="" width={64} height={64} />
+        <h1>{words("appName")}</h1>
+        <p className="door-hint">{words("signInHint")}</p>
+        <label className="field">
+          <span>{words("loginName")}</span>
+          <input value={name} onChange={(e) => setName(e.target.value)} autoComplete="username" autoCapitalize="none" spellCheck={false} required autoFocus />
+        </label>
+        <label className="field">
+          <span>{words("password")}</span>
+          <span className="field-with">
+            <input type={isShown ? "text" : "password"} value={password} onChange={(e) => setPassword(e.target.value)} autoComplete="current-password" required />
+            <button type="button" className="icon-button" aria-label={words("showPassword")} aria-pressed={isShown} onClick={() => setShown(!isShown)}>
+              <Icon name={isShown ? "eyeOff" : "eye"} />
+            </button>
+          </span>
+        </label>
+        <p className="door-fault" role="alert">
+          {fault && words(fault)}
+        </p>
+        <button className="button is-main is-wide" disabled={isBusy || name.trim() === "" || password === ""}>
+          {words(isBusy ? "signingIn" : "signIn")}
+        </button>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,28 @@
+//! A round picture made of a name.
+
+const HUES = [212, 262, 330, 12, 38, 150, 182, 284];
+
+/** One or two letters: the first of the first and last word, or the last two signs of a Chinese name. */
+export function initialsOf(name: string): string {
+  const clean = name.trim();
+  if (/^[\u3400-\u9fff]/.test(clean)) return [...clean].slice(-2).join("");
+  const parts = clean.split(/[\s._-]+/).filter(Boolean);
+  const letters = [parts[0], parts.length > 1 ? parts.at(-1) : undefined].map((part) => [...(part ?? "")][0] ?? "");
+  return letters.join("").toUpperCase() || "?";
+}
+
+/** The avatar of a user or conversation; `id` gives the colour. */
+export function Avatar({ id, name, size = 48, isOnline = false }: { readonly id: bigint; readonly name: string; readonly size?: number; readonly isOnline?: boolean }) {
+  const hue = HUES[Number((id ^ (id >> 7n)) % BigInt(HUES.length))] ?? 212;
+  const style = {
+    width: size,
+    height: size,
+    fontSize: Math.round(size * 0.38),
+    background: `linear-gradient(160deg, hsl(${hue} 70% 62%), hsl(${hue} 62% 48%))`,
+  };
+  return (
+    <span className={`avatar${isOnline ? " is-online" : ""}`} style={style} aria-hidden="true">
+      {initialsOf(name)}
+    </span>
+  );
+}
