@@ -13,12 +13,16 @@ use crate::admin::Event;
 use crate::admin::operate::{Events, Operator, tell};
 use crate::error::ServerError;
 
+mod replay;
+
+use replay::Replay;
+
 /// Payload read from the log in one step.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// Verifies. Problems are told as rows; any makes the command fail.
 pub(crate) async fn verify(operator: &dyn Operator, events: &Events) -> Result<Value, ServerError> {
-    let progress = |done, what: &str| Event::Progress { done, total: 3, what: what.to_owned() };
+    let progress = |done, what: &str| Event::Progress { done, total: 4, what: what.to_owned() };
     tell(events, progress(0, "store")).await?;
     operator.store().flush_once().await?;
     let store = operator.store().clone();
@@ -40,6 +44,15 @@ pub(crate) async fn verify(operator: &dyn Operator, events: &Events) -> Result<V
         read_partition(operator.store(), operator.log(), partition, &mut logged).await?;
     }
     tell(events, progress(2, "log against store")).await?;
+    let log = Arc::clone(operator.log()) as Arc<dyn Log>;
+    let replayed = replay::compare(operator.store(), &log, layout).await?;
+    if let Replay::Different(partitions) = &replayed {
+        for partition in partitions {
+            let what = "the tables are not what a replay of the log gives";
+            logged.problems.push(json!({ "where": "replay", "place": partition.0, "what": what }));
+        }
+    }
+    tell(events, progress(3, "report")).await?;
     count += logged.problems.len() as u64;
     problems.extend(logged.problems);
     for problem in &problems {
@@ -60,6 +73,12 @@ pub(crate) async fn verify(operator: &dyn Operator, events: &Events) -> Result<V
         "log_commands": logged.commands,
         "commands_found": logged.found,
         "partitions": logged.tips.len(),
+        "replay": match replayed {
+            Replay::Equal(partitions) => format!("{partitions} conversation partitions equal"),
+            Replay::Trimmed => "not whole: the beginning of the log was trimmed".to_owned(),
+            Replay::Busy => "not done: commands came meanwhile; stop the server to have it".to_owned(),
+            Replay::Different(_) => "different".to_owned(),
+        },
     }))
 }
 

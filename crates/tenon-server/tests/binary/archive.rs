@@ -56,5 +56,7 @@ fn the_sample_comes_in_whole_and_once_even_when_it_is_interrupted() {
         "15,480 and the reader"
     );
     assert_eq!(server.stop(), 0);
-    place.tenon(&["verify"]).ok();
+    let verified = place.tenon(&["verify", "--json"]).ok();
+    let replay = verified.rows()[0]["replay"].as_str().unwrap().to_owned();
+    assert!(replay.ends_with("conversation partitions equal"), "{replay}");
 }
