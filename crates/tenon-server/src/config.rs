@@ -76,7 +76,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.connections", "100000", "connections at once"),
     key(
         "trace",
-        "info",
+        "info,lsm_tree=warn,fjall=warn",
         "what is logged: error, warn, info, debug, or a filter like `tenon_sync=debug`",
     ),
     key("trace_form", "text", "form of the log: text or json"),
