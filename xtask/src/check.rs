@@ -68,6 +68,8 @@ const BUGS: Step = Step {
 const WEB_INSTALL: &[&str] = &["ci", "--no-audit", "--no-fund", "--loglevel=error"];
 /// Its types and its tests.
 const WEB_CHECK: &[&str] = &["run", "check"];
+/// That it can be built; beside the folder that the binary embeds, which a check must not change.
+const WEB_BUILD: &[&str] = &["run", "build", "--", "--outDir", "../../target/web", "--emptyOutDir"];
 
 /// Runs every step of the gate and tells at the end which of them failed.
 pub(crate) fn run(root: &Path) -> ExitCode {
@@ -119,14 +121,14 @@ fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
     succeeds(&mut command)
 }
 
-/// Types and tests of the web client; the packages are installed when the lock file is newer than what is there.
+/// Types, tests and build of the web client; the packages are installed when the lock file is newer than what is there.
 fn web(root: &Path) -> bool {
     let folder = root.join("web");
     let npm = |args: &[&str]| {
         println!("step web: npm {}", args.join(" "));
         succeeds(Command::new("npm").args(args).current_dir(&folder))
     };
-    (is_installed(&folder) || npm(WEB_INSTALL)) && npm(WEB_CHECK)
+    (is_installed(&folder) || npm(WEB_INSTALL)) && npm(WEB_CHECK) && npm(WEB_BUILD)
 }
 
 /// npm leaves a copy of the lock file in the folder it fills.
