@@ -562,7 +562,7 @@ impl Shared {
             device,
             kind,
             label: label.to_owned(),
-            secret: self.identity.keys.hash(keys::secret_text(&secret).as_bytes()),
+            secret: self.identity.keys().hash(keys::secret_text(&secret).as_bytes()),
             created: self.doors.clock.now(),
             ..DeviceRecord::default()
         };

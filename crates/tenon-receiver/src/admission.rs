@@ -142,7 +142,7 @@ impl Shared {
     }
 
     fn open(&self, sealed: &[u8], is_resume: bool, now: Timestamp) -> Result<Ticket, Refusal> {
-        self.identity.keys.open_ticket(sealed, is_resume, now).map_err(|error| {
+        self.identity.keys().open_ticket(sealed, is_resume, now).map_err(|error| {
             Refusal::of(match error {
                 TicketError::Invalid => code::TICKET_INVALID,
                 TicketError::Expired => code::TICKET_EXPIRED,
@@ -176,7 +176,7 @@ impl Shared {
         let session = self.doors.random.next_id();
         self.identity.read(|directory| {
             let row = directory.device(device).ok_or(invalid)?;
-            if !self.identity.keys.is_secret(&row.secret, secret) {
+            if !self.identity.keys().is_secret(&row.secret, secret) {
                 return Err(invalid);
             }
             let user = directory.user(row.org, row.user).ok_or(invalid)?;
@@ -201,7 +201,7 @@ impl Shared {
         let resume_key = identity::secret(random);
         let until = self.doors.clock.now().plus(RESUME_LIFE);
         let resume = Ticket { until, resume_key: Some(resume_key), ..ticket.clone() };
-        let sealed = self.identity.keys.seal_ticket(random, &resume);
+        let sealed = self.identity.keys().seal_ticket(random, &resume);
         Ok(Admitted {
             author: Author {
                 org: ticket.org,
@@ -258,7 +258,7 @@ impl Shared {
         ticket: &Ticket,
         secret: String,
     ) -> Result<Credential, Refusal> {
-        let sealed = self.identity.keys.seal_ticket(self.doors.random.as_ref(), ticket);
+        let sealed = self.identity.keys().seal_ticket(self.doors.random.as_ref(), ticket);
         let name = self.identity.read(|d| d.user(ticket.org, ticket.user).map(|u| u.name.clone()));
         Ok(Credential {
             author: Author {

@@ -42,7 +42,7 @@ pub(crate) struct Identity {
     directory: Arc<RwLock<Directory>>,
     commands: mpsc::Sender<Waiting>,
     pub(crate) logins: mpsc::Sender<LoginJob>,
-    pub(crate) keys: Keys,
+    keys: RwLock<Arc<Keys>>,
 }
 
 /// The only writer of the directory.
@@ -87,7 +87,18 @@ impl Identity {
         }
         let (logins, worker) =
             LoginWorker::new(Arc::clone(&doors.random), metrics.sign_ins.clone())?;
+        let keys = RwLock::new(Arc::new(keys));
         Ok((Self { directory, commands: sender, logins, keys }, running, worker))
+    }
+
+    /// The keys in force.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other keys in force; what the key before sealed still opens.
+    pub(crate) fn set_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
     /// Reads under a short lock; do not hold on to what it lends.

@@ -98,6 +98,13 @@ impl std::fmt::Debug for Parts {
     }
 }
 
+impl ReceiverHandle {
+    /// Puts rotated keys in force, after they were kept.
+    pub fn set_keys(&self, keys: Keys) {
+        self.shared.identity.set_keys(keys);
+    }
+}
+
 impl Service {
     /// Loads who exists, replays the identity log, and makes the organisation if it is not there.
     ///

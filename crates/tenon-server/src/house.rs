@@ -36,6 +36,8 @@ pub(crate) fn kv_path(data: &Path) -> PathBuf {
     data.join("store")
 }
 
+/// How often the age of the ticket key is looked at.
+const ROTATION_LOOK: Duration = Duration::from_secs(600);
 /// Time that a flush may take when the process stops.
 const LAST_FLUSH: Duration = Duration::from_secs(60);
 
@@ -276,6 +278,34 @@ impl House {
             };
             if failing.send(ended).await.is_err() {
                 tracing::debug!("nobody waits for a failed loop");
+            }
+        }));
+    }
+
+    /// Renews the ticket key every day; tickets under way stay good for another one.
+    pub(crate) fn start_rotation(&mut self) {
+        let (receiver, clock) = (self.receiver.clone(), Arc::clone(&self.ground.clock));
+        let random = Arc::clone(&self.ground.random);
+        let data = self.ground.data.path().to_owned();
+        let mut keys = self.ground.keys.clone();
+        let mut stop = self.stop_intake.subscribe();
+        self.tasks.push(tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = tokio::time::sleep(ROTATION_LOOK) => {}
+                }
+                if !keys.is_rotation_due(clock.now()) {
+                    continue;
+                }
+                let mut next = keys.clone();
+                match node::rotate_keys(&data, &mut next, random.as_ref(), clock.now()) {
+                    Ok(()) => {
+                        keys = next;
+                        receiver.set_keys(keys.clone());
+                    }
+                    Err(error) => tracing::error!(%error, "the ticket key was not renewed"),
+                }
             }
         }));
     }

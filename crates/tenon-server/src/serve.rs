@@ -52,6 +52,7 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     // The port is taken before the replay, so that a port in use is told at once; nobody is answered before it ends.
     let listening = gateway.listen().await.map_err(|e| ServerError::Gateway(e.to_string()))?;
     let mut house = raised.run(multicast).await?;
+    house.start_rotation();
 
     let (stop, stopped) = watch::channel(false);
     let data = house.ground().data.path().to_owned();

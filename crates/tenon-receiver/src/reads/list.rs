@@ -81,7 +81,7 @@ pub(super) async fn page(
 }
 
 fn open_token(shared: &Shared, author: Author, token: &Bytes) -> Result<Key, Refusal> {
-    let keys = &shared.identity.keys;
+    let keys = shared.identity.keys();
     let page = keys.open_page(token).map_err(|_| Refusal::of(code::TOKEN_EXPIRED))?;
     if page.user != author.user || page.device != author.device {
         return Err(Refusal::of(code::CURSOR_FOREIGN));
@@ -100,7 +100,7 @@ fn seal_token(shared: &Shared, author: Author, key: Key) -> Result<Bytes, Refusa
         conv: key.1,
         until: shared.doors.clock.now().plus(PAGE_LIFE),
     };
-    let sealed = shared.identity.keys.seal_page(shared.doors.random.as_ref(), &token);
+    let sealed = shared.identity.keys().seal_page(shared.doors.random.as_ref(), &token);
     sealed.ok_or(Refusal::of(code::OVERLOAD))
 }
 

@@ -109,10 +109,20 @@ pub(crate) fn load_keys(
         });
     }
     if keys.is_rotation_due(now) {
-        keys.rotate(random, now);
-        write_keys(&path, &keys)?;
+        rotate_keys(data, &mut keys, random, now)?;
     }
     Ok(keys)
+}
+
+/// Renews the ticket key; kept on the disk before it is used.
+pub(crate) fn rotate_keys(
+    data: &Path,
+    keys: &mut Keys,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<(), ServerError> {
+    keys.rotate(random, now);
+    write_keys(&data.join(KEYS_FILE), keys)
 }
 
 fn write_keys(path: &Path, keys: &Keys) -> Result<(), ServerError> {
