@@ -49,6 +49,8 @@ export async function leave(isAsked: boolean): Promise<void> {
   account.set({ type: "out", wasEnded: !isAsked });
   if (isAsked) await signOut(held.session).catch(() => undefined);
   await held.client.close(true).catch(() => undefined);
+  await IndexedStore.remove(databaseOf(held.session)).catch(() => undefined);
+  for (const key of Object.keys(localStorage)) if (key.startsWith(`tenon.draft/${held.session.user}/`)) keep(key, undefined);
 }
 
 // Signing in or out in one tab holds for all.

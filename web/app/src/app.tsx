@@ -1,6 +1,6 @@
 //! The whole app: sign-in, or the list with the open conversation.
 
-import { errorCode } from "@tenon/wire";
+import { closeReason, errorCode } from "@tenon/wire";
 import { useEffect, useState } from "react";
 import { account, leave } from "./account.js";
 import { Chat } from "./chat.js";
@@ -59,7 +59,8 @@ function House() {
 /** The server ended the session: back to sign-in. */
 function useSessionEnd(): void {
   const state = useValue(useClient().connection);
-  const isEnded = state.type === "stopped" && state.code >= errorCode.ticket_expired && state.code <= errorCode.account_disabled;
+  const isAuth = state.type === "stopped" && state.code >= errorCode.ticket_expired && state.code <= errorCode.account_disabled;
+  const isEnded = isAuth || (state.type === "stopped" && state.reason === closeReason.SESSION_ENDED);
   useEffect(() => {
     if (isEnded) void leave(false);
   }, [isEnded]);

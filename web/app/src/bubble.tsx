@@ -27,6 +27,8 @@ export interface BubbleProps extends BubbleActions {
   readonly quoted: MessageRow | undefined;
   readonly replies: number;
   readonly isLit: boolean;
+  /** Answers to this message need no quote: they stand below it. */
+  readonly thread?: bigint;
 }
 
 export const Bubble = memo(function Bubble(props: BubbleProps) {
@@ -41,11 +43,11 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
   const name = isOwn ? words("you") : sender.name;
   const classes = ["msg", isOwn ? "is-own" : "", isFirst ? "is-first" : "", isLast ? "is-last" : "", isMention ? "is-mention" : "", props.isLit ? "is-lit" : ""];
   return (
-    <article className={classes.filter(Boolean).join(" ")} data-seq={row.seq} aria-label={`${name}, ${clock(Number(row.ts), language)}`}>
+    <article className={classes.filter(Boolean).join(" ")} data-seq={row.seq} tabIndex={-1} aria-label={`${name}, ${clock(Number(row.ts), language)}`}>
       {!isOwn && !isDirect && <span className="msg-face">{isLast && <Avatar id={row.sender} name={sender.name} size={34} />}</span>}
       <div className="bubble">
         {isFirst && !isOwn && !isDirect && <span className="msg-name">{sender.name || "…"}</span>}
-        {row.replySeq > 0n && <Quote seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
+        {row.replySeq > 0n && row.replySeq !== props.thread && <Quote seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
         <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
           {shown.type === "text" ? <RichText text={shown.text} spans={shown.spans} me={client.me} /> : <Other row={row} />}
           <span className="msg-meta" title={full(Number(row.ts), language)}>
@@ -64,8 +66,8 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
             {replies === 1 ? words("repliesOne") : words("replies", { n: replies })}
           </button>
         )}
+        <Actions row={row} text={shown.type === "text" ? shown.text : ""} onReply={props.onReply} onThread={props.onThread} />
       </div>
-      <Actions row={row} text={shown.type === "text" ? shown.text : ""} onReply={props.onReply} onThread={props.onThread} />
     </article>
   );
 });

@@ -28,6 +28,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
   const client = useClient();
   const words = useWords();
   const line = useValue(client.conversation(conv));
+  const isComplete = useValue(client.isListComplete);
   const title = useTitle(line);
   const timeline = useTimeline(conv);
   const [replyTo, setReplyTo] = useState<MessageRow>();
@@ -55,7 +56,11 @@ export function Chat({ conv }: { readonly conv: bigint }) {
           </button>
         </header>
         {timeline && <MessageList key={`${conv}`} timeline={timeline} line={line} onReply={setReplyTo} onThread={(root) => setPanel({ type: "thread", root })} />}
-        <Composer conv={conv} line={line} title={title} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
+        {line === undefined && isComplete ? (
+          <p className="chat-closed">{words("refusedNotMember")}</p>
+        ) : (
+          <Composer conv={conv} line={line} title={title} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
+        )}
       </section>
       {panel?.type === "info" && line && <InfoPanel line={line} title={title} onClose={() => setPanel(undefined)} />}
       {panel?.type === "thread" && timeline && <ThreadPanel key={`${panel.root}`} timeline={timeline} line={line} root={panel.root} onClose={() => setPanel(undefined)} />}

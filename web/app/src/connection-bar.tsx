@@ -37,7 +37,7 @@ export function ConnectionBar() {
     );
   } else if (state.type === "stopped") {
     const isUpgrade = classOf(state.code) === ErrorClass.UPGRADE;
-    const isDisplaced = state.text.startsWith("another link") || state.code === closeReason.DISPLACED;
+    const isDisplaced = state.reason === closeReason.DISPLACED;
     content = (
       <>
         {words(isUpgrade ? "upgradeNeeded" : isDisplaced ? "stoppedElsewhere" : "storeFailed")}

@@ -24,13 +24,13 @@ interface Line {
 const joins = (a: Line | undefined, b: Line | undefined): boolean =>
   a !== undefined && b !== undefined && a.sender === b.sender && b.ms - a.ms < GROUP_MS && isSameDay(a.ms, b.ms);
 
-/** Puts a timeline in order for the screen. `newAbove` is the read mark when the chat was opened; 0 = no line. */
-export function entriesOf(rows: readonly MessageRow[], outgoing: readonly Outgoing[], me: bigint, newAbove: bigint): Entry[] {
+/** Puts a timeline in order for the screen. `newAbove` is the read mark when the chat was opened, if anything lay above it. */
+export function entriesOf(rows: readonly MessageRow[], outgoing: readonly Outgoing[], me: bigint, newAbove: bigint | undefined): Entry[] {
   const lines: Line[] = [
     ...rows.map((row) => ({ sender: row.sender, ms: Number(row.ts), row })),
     ...outgoing.map((one) => ({ sender: me, ms: one.atMs, outgoing: one })),
   ];
-  const firstNew = newAbove > 0n ? rows.find((row) => row.seq > newAbove && row.sender !== me) : undefined;
+  const firstNew = newAbove !== undefined ? rows.find((row) => row.seq > newAbove && row.sender !== me) : undefined;
   const entries: Entry[] = [];
   lines.forEach((line, index) => {
     const before = lines[index - 1];

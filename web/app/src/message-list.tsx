@@ -114,14 +114,14 @@ export function MessageList({ timeline, line, onReply, onThread }: MessageListPr
 }
 
 /** The read mark as it was when the chat was opened, if something lay above it. */
-function useNewAbove(line: ListLine | undefined): bigint {
-  const held = useRef<bigint | undefined>(undefined);
-  if (held.current === undefined && line?.meta !== undefined) held.current = line.unread > 0n ? line.readSeq : 0n;
-  return held.current ?? 0n;
+function useNewAbove(line: ListLine | undefined): bigint | undefined {
+  const held = useRef<{ readonly mark: bigint | undefined }>(undefined);
+  if (held.current === undefined && line?.meta !== undefined) held.current = { mark: line.unread > 0n ? line.readSeq : undefined };
+  return held.current?.mark;
 }
 
 /** Keeps the place: at the end while the user is there, else at the message on the screen. */
-function useScroll(timeline: Timeline, newAbove: bigint) {
+function useScroll(timeline: Timeline, newAbove: bigint | undefined) {
   const boxRef = useRef<HTMLDivElement>(null);
   const innerRef = useRef<HTMLDivElement>(null);
   const view = useValue(timeline.view);
@@ -135,7 +135,7 @@ function useScroll(timeline: Timeline, newAbove: bigint) {
     if (box === null || (view.rows.length === 0 && view.outgoing.length === 0)) return;
     const held = before.current;
     const line = box.querySelector(".new-line");
-    if (!held.isPlaced && newAbove > 0n && line !== null && view.isVerified) {
+    if (!held.isPlaced && newAbove !== undefined && line !== null && view.isVerified) {
       line.scrollIntoView({ block: "center" });
       sticks.current = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
     } else if (held.isPlaced && firstSeq < held.first && !sticks.current) box.scrollTop += box.scrollHeight - held.height;

@@ -58,7 +58,7 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
           value={text}
           onChange={(e) => setText(e.target.value)}
           onKeyDown={onKeyDown}
-          placeholder={words(isSingle ? "personHint" : "addPersonHint")}
+          placeholder={words(chosen.length === 0 && !isSingle ? "addPersonHint" : "personHint")}
           aria-label={words("peopleToAdd")}
           autoCapitalize="none"
           spellCheck={false}

@@ -53,7 +53,7 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
       </header>
       <div className="messages-box" tabIndex={0} role="log">
         <div className="messages-inner">
-          {entriesOf(all, outgoing, client.me, 0n).map((entry) => {
+          {entriesOf(all, outgoing, client.me, undefined).map((entry) => {
             if (entry.type === "outgoing") return <OutgoingBubble key={entry.key} outgoing={entry.outgoing} isFirst isLast />;
             if (entry.type !== "row") return null;
             const { row } = entry;
@@ -65,7 +65,8 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
                 isLast={entry.isLast}
                 isDirect={isDirect}
                 isReadByPeer={isDirect && (line?.peerReadSeq ?? 0n) >= row.seq}
-                quoted={row.replySeq === root ? undefined : bySeq.get(row.replySeq)}
+                quoted={bySeq.get(row.replySeq)}
+                thread={root}
                 replies={0}
                 isLit={false}
                 onReply={row.seq === root ? undefined : setReplyTo}

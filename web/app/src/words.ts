@@ -95,7 +95,7 @@ const words = {
   add: ["Add", "添加"],
   remove: ["Remove", "移除"],
   start: ["Start chat", "开始聊天"],
-  personHint: ["Login name, for example ada", "登录名，例如 ada"],
+  personHint: ["Login name", "登录名"],
   peopleToAdd: ["People", "成员"],
   addPersonHint: ["Type a login name and press Enter", "输入登录名后按回车"],
   personUnknown: ["Nobody here is called “{name}”.", "没有名为“{name}”的人。"],

@@ -82,6 +82,7 @@ export class Client {
   private failed: readonly FailedRow[] = [];
   private readonly heard = new Map<keyof ClientEvents, Set<(event: never) => void>>();
   private readonly settling = new Map<bigint, { resolve: (settled: Settled) => void; reject: (error: Error) => void }>();
+  private readonly nobody = new Value<readonly Member[]>([]);
   private isSorting = false;
 
   constructor(options: ClientOptions) {
@@ -147,8 +148,9 @@ export class Client {
     this.watch();
   }
 
-  /** Members of a group; read from the server when first asked for. */
+  /** Members of a group; read from the server when first asked for. Of conversation 0 there are none. */
   members(conv: bigint): Readable<readonly Member[]> {
+    if (conv === 0n) return this.nobody;
     let value = this.rosters.get(conv);
     if (value === undefined) {
       value = new Value<readonly Member[]>([]);

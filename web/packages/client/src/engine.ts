@@ -133,7 +133,7 @@ export class Engine {
   handleCommitFailed(text: string): void {
     this.tx.fail();
     this.link.abandon();
-    this.tx.ready.push({ type: "closeLink" }, { type: "event", event: { type: "state", state: { type: "stopped", code: 0, text } } });
+    this.tx.ready.push({ type: "closeLink" }, { type: "event", event: { type: "state", state: { type: "stopped", code: 0, reason: 0, text } } });
   }
 
   /** True while the driver may read more from the link. */

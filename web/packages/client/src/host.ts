@@ -81,6 +81,8 @@ export class Host implements Port {
   private isListComplete = false;
   private eventsTo = 0n;
   private isClosed = false;
+  /** Tickets that were refused one after the other. */
+  private refusedTickets = 0;
 
   private constructor(
     private readonly engine: Engine,
@@ -177,12 +179,19 @@ export class Host implements Port {
     } catch (error) {
       if (this.isClosed) return;
       if (error instanceof WireError && error.number >= errorCode.ticket_expired && error.number <= errorCode.account_disabled) {
-        return this.tellState({ type: "stopped", code: error.number, text: error.message });
+        return this.tellState({ type: "stopped", code: error.number, reason: 0, text: error.message });
       }
       const text = error instanceof Error ? error.message : String(error);
       this.tellState({ type: "backoff", waitMs: TICKET_PAUSE, code: 0, text });
       setTimeout(() => void this.authorize(isFirst), TICKET_PAUSE);
     }
+  }
+
+  /** The first time at once; a server that refuses fresh tickets is asked less and less often. */
+  private renewTicket(): void {
+    const wait = this.refusedTickets === 0 ? 0 : Math.min(1_000 * 2 ** this.refusedTickets, 60_000);
+    this.refusedTickets += 1;
+    setTimeout(() => void (this.isClosed || this.authorize(false)), wait);
   }
 
   private tellState(state: ConnectionState): void {
@@ -196,9 +205,10 @@ export class Host implements Port {
   }
 
   private heard(event: AppEvent): void {
-    if (event.type === "authWanted") return void this.authorize(false);
+    if (event.type === "authWanted") return this.renewTicket();
     // A ticket that has ended is no reason to tell the user: a new one is on its way.
     const isRenewing = event.type === "state" && event.state.type === "stopped" && isTicketCode(event.state.code);
+    if (event.type === "state" && event.state.type === "live") this.refusedTickets = 0;
     if (event.type === "state") return this.tellState(isRenewing ? { type: "connecting" } : event.state);
     if (event.type === "listComplete") this.isListComplete = true;
     if (event.type === "listComplete") return this.notify({ type: "listComplete" });

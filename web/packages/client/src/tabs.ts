@@ -59,7 +59,7 @@ export class Tabs implements Port {
     };
     if (typeof navigator !== "undefined" && navigator.locks) {
       navigator.locks.request(name, { signal: tabs.abort.signal }, lead).catch((error: unknown) => {
-        if (!tabs.abort.signal.aborted) events.notice({ type: "state", state: { type: "stopped", code: 0, text: String(error) } });
+        if (!tabs.abort.signal.aborted) events.notice({ type: "state", state: { type: "stopped", code: 0, reason: 0, text: String(error) } });
       });
     } else void lead();
     events.restarted(false);

@@ -288,7 +288,7 @@ const FINAL = new Map<number, string>([
 
 function onEnded(e: Engine, end: End, now: Now): void {
   const final = end.byPeer ? FINAL.get(end.reason) : undefined;
-  if (final !== undefined) giveUp(e, end.code, final);
+  if (final !== undefined) giveUp(e, end.code, final, end.reason);
   else lost(e, end.code, end.text, end.retryAfterMs > 0 ? end.retryAfterMs : undefined, now);
 }
 
@@ -326,10 +326,10 @@ export function renewDeviceEpoch(e: Engine, now: Now): void {
   if (!e.device.needsEpoch) lost(e, errorCode.device_epoch_stale, "new device epoch", undefined, now);
 }
 
-function giveUp(e: Engine, code: number, text: string): void {
+function giveUp(e: Engine, code: number, text: string, reason = 0): void {
   dropLink(e, "");
   e.link.phase = { type: "stopped" };
-  e.event({ type: "state", state: { type: "stopped", code, text } });
+  e.event({ type: "state", state: { type: "stopped", code, reason, text } });
 }
 
 function dropLink(e: Engine, text: string): void {

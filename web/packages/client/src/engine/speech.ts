@@ -110,14 +110,14 @@ export type Answer =
   | { readonly type: "response"; readonly body: Uint8Array }
   | { readonly type: "refused"; readonly info: ErrorInfo };
 
-/** How the engine stands to the server. `code` is a wire code, 0 = none; `text` is for developers. */
+/** How the engine stands to the server. `code` is a wire code and `reason` that of a Close, 0 = none; `text` is for developers. */
 export type ConnectionState =
   | { readonly type: "offline" }
   | { readonly type: "connecting" }
   | { readonly type: "live" }
   | { readonly type: "backoff"; readonly waitMs: number; readonly code: number; readonly text: string }
   /** Does not come back by itself: displaced, session ended, upgrade required, or the store failed. */
-  | { readonly type: "stopped"; readonly code: number; readonly text: string };
+  | { readonly type: "stopped"; readonly code: number; readonly reason: number; readonly text: string };
 
 /** What the app hears. Numbered events come in order, each once; those not handled come again after a restart. */
 export type AppEvent =
