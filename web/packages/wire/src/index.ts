@@ -10,6 +10,6 @@ export * from "./frame.js";
 export { errorCode, type ErrorText } from "./gen/error.js";
 export * from "./gen/messages.js";
 export * from "./gen/number.js";
-export { ENVELOPES_MAX, envelopeOf, frameOfEnvelope, fromJson, type MethodOf, toJson } from "./json.js";
+export { ENVELOPES_MAX, envelopeOf, frameOfEnvelope, fromJson, messageFromJson, messageToJson, type MethodOf, toJson } from "./json.js";
 export type { Field, MessageType } from "./message.js";
 export { ClientSession, type End, isRetryClass, REQUESTS_MAX, type SessionEvent } from "./session.js";

@@ -227,6 +227,12 @@ function closeBodies(type: MessageType<unknown>, object: JsonObject, method: num
   object["body"] = toBase64(bodyTypeHere.encode(valueFromJson(bodyTypeHere, content)));
 }
 
+/** The proto3 JSON of one message; bodies stay base64. */
+export const messageToJson = <T>(type: MessageType<T>, value: T): Record<string, unknown> => valueToJson(type as MessageType<unknown>, value as Loose);
+
+/** A message from its proto3 JSON. @throws WireError `bad_message` */
+export const messageFromJson = <T>(type: MessageType<T>, json: unknown): T => valueFromJson(type as MessageType<unknown>, json as Json) as T;
+
 const anyEnvelope = Envelope as MessageType<unknown>;
 
 /** Writes one envelope as an object, several as an array. @throws WireError above 64 */

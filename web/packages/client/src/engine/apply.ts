@@ -57,9 +57,13 @@ function fold(e: Engine, event: SyncEvent): void {
   switch (event.type) {
     case eventType.MESSAGE:
       return foldMessage(e, event, ver);
-    case eventType.UNREADABLE:
-      if (seq > 0n) foldMessage(e, event, ver);
+    case eventType.UNREADABLE: {
+      // No row and no interval: the place is fetched when it is looked at.
+      const { row } = conversationOf(e, conv);
+      row.tipSeq = max(row.tipSeq, seq);
+      row.tipCnt = max(row.tipCnt, event.cnt);
       return;
+    }
     case eventType.MESSAGE_EDITED:
       return change({ type: "content", kind: event.kind, body: event.body.slice(), mentions: event.mentions, editedMs: event.ts });
     case eventType.MESSAGE_RECALLED:

@@ -23,6 +23,8 @@ export class Conversation {
   pages = 0;
   /** Asked alone, since it failed together with others. */
   isAlone = false;
+  /** Its tail was lost: tips come from the next line. */
+  isReset = false;
   stuck = 0;
   notBefore: number | undefined;
 
@@ -148,6 +150,7 @@ export function takeItem(e: Engine, item: ConvItem, source: ItemSource, now: Now
   row.convEpoch = item.convEpoch;
   row.epochKnown = Math.max(row.epochKnown, item.convEpoch);
   if (wasLeft && source === "added") row.rev = 0n;
+  c.isReset = false;
   c.takeFields(item);
   const fromRev = row.rev;
   const tip = item.tipRev;

@@ -52,17 +52,18 @@ export function onHistoryPage(e: Engine, asked: HistoryAsk, body: Uint8Array, no
   }
   const late = takeHistory(e, conv, page, now);
   pageEnded(e, conv);
-  if (late.size > 0 && asked.tries < TRIES_MAX) return askHistory(e, { ...asked, tries: asked.tries + 1 });
-  const { keepsRows } = e.config;
+  if (late && late.size > 0 && asked.tries < TRIES_MAX) return askHistory(e, { ...asked, tries: asked.tries + 1 });
+  const isStored = late !== undefined && e.config.keepsRows;
   const hasRange = page.loSeq > 0n && page.loSeq <= page.hiSeq;
   const answer: HistoryAnswer = {
     conv,
     lo: hasRange ? page.loSeq : 1n,
     hi: hasRange ? page.hiSeq : 0n,
     isFloor: page.floor,
-    isStable: page.stable,
-    rows: keepsRows ? [] : page.normal.filter((row) => !late.has(row.seq)),
-    privates: keepsRows ? [] : page.private,
+    // A page of another conversation epoch is shown, but nothing follows from it.
+    isStable: page.stable && (late !== undefined || !e.conversations.has(conv)),
+    rows: isStored ? [] : page.normal.filter((row) => !late?.has(row.seq)),
+    privates: isStored ? [] : page.private,
     overlay: e.conversations.get(conv)?.row.overlay,
   };
   e.answer(asked.ticket, { type: "history", history: answer });
@@ -80,22 +81,23 @@ function pageEnded(e: Engine, conv: bigint): void {
   if (c.pages === 0) c.touched.clear();
 }
 
-/** Takes the rows of a page; gives the seqs whose row here is newer, which are taken out of page and interval. */
-function takeHistory(e: Engine, conv: bigint, page: HistoryPage, now: Now): Set<bigint> {
+/** Takes the rows of a page; gives the seqs whose row here is newer, which are taken out of page and interval.
+ * `undefined` if the page is not of a conversation as it is held here: it is shown, not kept. */
+function takeHistory(e: Engine, conv: bigint, page: HistoryPage, now: Now): Set<bigint> | undefined {
   const c = e.conversations.get(conv);
+  if (c === undefined) return undefined;
   const late = new Set<bigint>();
-  if (c === undefined) return late;
   const { row } = c;
   e.dirty(conv);
   if (page.convEpoch !== row.convEpoch) {
     row.epochKnown = Math.max(row.epochKnown, page.convEpoch);
     noteDebtSoon(e, conv, now);
-    return late;
+    return undefined;
   }
   for (const { seq, ver } of page.normal) if ((c.touched.get(seq) ?? 0n) > ver) late.add(seq);
   row.known = max(row.known, page.asOfRev);
   row.inboxKnown = max(row.inboxKnown, page.overlayVer);
-  if (page.floor && page.loSeq > 0n) row.floorSeq = max(row.floorSeq, page.loSeq - 1n);
+  if (page.floor && page.stable && page.loSeq > 0n) row.floorSeq = max(row.floorSeq, page.loSeq - 1n);
   if (e.config.keepsRows) takeRows(e, c, page, late);
   for (const held of page.private) putPrivate(e, conv, held);
   noteDebtSoon(e, conv, now);

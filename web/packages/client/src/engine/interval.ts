@@ -45,9 +45,8 @@ export class IntervalSet {
 
   /** A new message `seq` as of `rev`: extends the current interval that ends right below it, else stands alone. */
   extend(seq: bigint, rev: bigint, breakRev: bigint): void {
-    const at = this.held.findIndex((row) => row.hi + 1n === seq);
-    const below = this.held[at];
-    if (below && below.vrev >= breakRev) this.held[at] = { ...below, hi: seq };
+    const below = this.held.find((row) => row.hi + 1n === seq);
+    if (below && below.vrev >= breakRev) this.add(below.lo, seq, below.vrev, breakRev);
     else if (!this.held.some((row) => row.lo <= seq && seq <= row.hi)) this.add(seq, seq, rev, breakRev);
   }
 

@@ -231,16 +231,22 @@ export function outboxLinkDown(e: Engine): void {
   for (const chain of e.outbox.chains.values()) [chain.sentUpto, chain.hold] = [undefined, undefined];
 }
 
+/** This row and those behind it count as not sent. */
+export function unsendFrom(e: Engine, local: bigint): void {
+  const row = e.outbox.row(local);
+  if (row === undefined || row.n === 0n) return;
+  const chain = e.outbox.chains.get(row.conv);
+  const before = { epoch: row.deviceEpoch, n: row.n - 1n };
+  if (chain?.sentUpto && order(before, chain.sentUpto) < 0) chain.sentUpto = before;
+}
+
 /** Sends this row and those behind it again. */
 export function resendFrom(e: Engine, local: bigint, now: Now): void {
+  unsendFrom(e, local);
   const held = e.outbox.rows.get(local);
-  if (held === undefined || held.row.n === 0n) return;
+  if (held === undefined) return;
   held.tries += 1;
-  const { conv, deviceEpoch: epoch, n } = held.row;
-  const chain = e.outbox.chains.get(conv);
-  const before = { epoch, n: n - 1n };
-  if (chain?.sentUpto && order(before, chain.sentUpto) < 0) chain.sentUpto = before;
-  pump(e, conv, now);
+  pump(e, held.row.conv, now);
 }
 
 /** The same, but not before `wait` has passed. */

@@ -41,7 +41,7 @@ export function noteDebt(e: Engine, conv: bigint): void {
   const c = e.conversations.get(conv);
   if (c === undefined) return;
   const { debts } = e;
-  if (c.row.state === ConvState.STUB && c.row.meta === undefined) debts.items.add(conv);
+  if ((c.row.state === ConvState.STUB && c.row.meta === undefined) || c.isReset) debts.items.add(conv);
   else debts.items.delete(conv);
   if (c.owes) debts.owing.add(conv);
   else debts.owing.delete(conv);
@@ -222,11 +222,11 @@ function onReset(e: Engine, reset: ConvReset, now: Now): void {
   row.breakRev = reset.validToRev;
   row.tipSeq = min(row.tipSeq, reset.validToSeq);
   c.intervals.clear();
+  c.isReset = true;
   e.tx.pending.intervals.add(conv);
   e.tx.pending.ops.push({ type: "gone", conv, lo: 1n, hi: U64_MAX });
   e.tell({ type: "jumped", jumped: { conv, fromRev, toRev: row.rev } });
-  e.debts.items.add(conv);
-  debtsLinkUp(e, now);
+  noteDebtSoon(e, conv, now);
 }
 
 /** Compares the server's digest of the list with what is known here. */

@@ -11,7 +11,7 @@ import { ask } from "./ask.js";
 import { after } from "./backoff.js";
 import { conversationOf } from "./conversation.js";
 import { renewDeviceEpoch } from "./link.js";
-import { holdFrom, pump, pumpAfter, recall, releaseDependents, resendFrom } from "./outbox.js";
+import { holdFrom, pump, pumpAfter, recall, releaseDependents, resendFrom, unsendFrom } from "./outbox.js";
 import type { Now } from "./speech.js";
 
 /** Pause before a command goes to the unit that its conversation moved to, milliseconds. */
@@ -104,6 +104,8 @@ function onGap(e: Engine, local: bigint, expect: bigint, now: Now): void {
   // A number that is settled here: the server lost its state.
   if (first?.epoch === epoch && expected === undefined && expect < first.n) return renewDeviceEpoch(e, now);
   const target = expected ?? local;
+  // Those behind a held command cannot have been taken: they go again with it.
+  if (chain.hold !== undefined) return unsendFrom(e, target);
   const tries = e.outbox.rows.get(target)?.tries ?? 0;
   if (tries < GAPS_AT_ONCE) resendFrom(e, target, now);
   else holdFrom(e, target, after(e.random, 100 * 2 ** Math.min(tries, 6)), now);
@@ -116,9 +118,11 @@ export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): vo
   const held = local === undefined ? undefined : e.outbox.rows.get(local);
   if (local === undefined || held?.frame !== id) return;
   const errorClass = classOf(info.code);
-  if (errorClass === ErrorClass.REJECT) failChain(e, held.row.conv, info.code, now);
-  else if (errorClass === ErrorClass.RESYNC || (errorClass === ErrorClass.CLIENT && held.row.isVoid)) renewDeviceEpoch(e, now);
-  else if (errorClass === ErrorClass.CLIENT) {
+  const isFinal = errorClass === ErrorClass.REJECT || errorClass === ErrorClass.CLIENT;
+  const isStranger = info.code === errorCode.absent || info.code === errorCode.not_member;
+  if (isStranger && held.row.conv !== 0n) failChain(e, held.row.conv, info.code, now);
+  else if (errorClass === ErrorClass.RESYNC || (isFinal && held.row.isVoid)) renewDeviceEpoch(e, now);
+  else if (isFinal) {
     // The number must be consumed, else those behind it wait for ever.
     held.row = { ...held.row, isVoid: true, voidCode: info.code };
     e.tx.pending.outbox.add(local);
@@ -130,8 +134,7 @@ export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): vo
 function failChain(e: Engine, conv: bigint, code: number, now: Now): void {
   const rows = [...e.outbox.rows.values()].filter((held) => held.row.conv === conv);
   for (const held of rows) settle(e, held.row.local, settledOf({ code }), now);
-  if (conv === 0n) renewDeviceEpoch(e, now);
-  else conversationOf(e, conv).row.nextCid = 1n;
+  conversationOf(e, conv).row.nextCid = 1n;
 }
 
 /** Ends a row: it leaves the store, the app is told, and what waited for it goes on. */
@@ -142,8 +145,8 @@ export function settle(e: Engine, local: bigint, outcome: Settled, now: Now): vo
   const settled = { ...outcome, local, conv: row.conv, send: isDone(outcome) ? undefined : row.send };
   const wasCancelled = row.isVoid && row.voidCode === 0 && row.send !== undefined;
   if (wasCancelled && isDone(settled)) recall(e, row.conv, settled.seq, settled.pid, now);
-  releaseDependents(e, row, settled, now);
   e.tell({ type: "settled", settled });
+  releaseDependents(e, row, settled, now);
   pumpAfter(e, row.conv, now);
 }
 

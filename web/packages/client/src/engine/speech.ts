@@ -96,7 +96,7 @@ export interface HistoryAnswer {
   readonly isFloor: boolean;
   /** False: a part was out of reach; ask again later. */
   readonly isStable: boolean;
-  /** Rows, if the store does not keep them. */
+  /** Rows, if the store does not hold them. */
   readonly rows: MessageRow[];
   readonly privates: PrivateMessage[];
   /** What the user deleted or cleared: rows inside are not shown. */
