@@ -40,7 +40,9 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
   const outgoing = view.outgoing.filter((one) => one.send.replySeq === root || rows.some((row) => row.seq === one.send.replySeq));
   const all = first ? [first, ...rows] : rows;
   const count = rows.length + outgoing.length;
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [count]);
+  useEffect(() => {
+    end.current?.scrollIntoView({ block: "end" });
+  }, [count]);
   const bySeq = new Map(all.map((row) => [row.seq, row]));
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   return (
