@@ -19,7 +19,7 @@ export function Avatar({ id, name, size = 48, isOnline = false }: { readonly id:
     width: size,
     height: size,
     fontSize: Math.round(size * 0.38),
-    background: `linear-gradient(160deg, hsl(${hue} 70% 62%), hsl(${hue} 62% 48%))`,
+    background: `linear-gradient(160deg, hsl(${hue} 58% 52%), hsl(${hue} 60% 40%))`,
   };
   return (
     <span className={`avatar${isOnline ? " is-online" : ""}`} style={style} aria-hidden="true">

@@ -321,7 +321,7 @@ export class Client {
         return this.sort();
       case "rows":
         if (this.previews.has(notice.conv)) void this.readPreview(notice.conv);
-        return this.timelines.get(notice.conv)?.timeline.changed();
+        return this.timelines.get(notice.conv)?.timeline.changed(notice.lo, notice.hi);
       case "outbox":
         this.takeOutbox(notice.rows);
         return this.tellOutgoing();
@@ -357,7 +357,6 @@ export class Client {
     if (held && isDone(settled) && settled.seq > 0n) this.outbox.set(settled.local, { ...held, seq: settled.seq });
     else this.outbox.delete(settled.local);
     this.tellOutgoing();
-    this.timelines.get(settled.conv)?.timeline.changed();
     const waits = this.settling.get(settled.local);
     this.settling.delete(settled.local);
     if (isDone(settled)) waits?.resolve(settled);

@@ -7,6 +7,7 @@ import { type MessageRow, WireError, errorCode } from "@tenon/wire";
 import { type Connect, Driver } from "./driver.js";
 import { Engine } from "./engine.js";
 import { type Answer, type AppEvent, type Command, type ConnectionState, engineConfig, type EngineConfig, type ListLine } from "./engine/speech.js";
+import { max, min } from "./numbers.js";
 import { cryptoRandom, type Random } from "./random.js";
 import { ConvState, isDone, type OutboxRow, type Settled } from "./rows.js";
 import type { RowRange, Store, StoreOp } from "./store.js";
@@ -40,8 +41,8 @@ export type Notice =
   | { readonly type: "state"; readonly state: ConnectionState }
   | { readonly type: "listComplete" }
   | { readonly type: "lines"; readonly lines: ListLine[]; readonly gone: bigint[] }
-  /** Rows of the timeline of this conversation. */
-  | { readonly type: "rows"; readonly conv: bigint }
+  /** Rows of the timeline of this conversation, somewhere in `lo..=hi`. */
+  | { readonly type: "rows"; readonly conv: bigint; readonly lo: bigint; readonly hi: bigint }
   | { readonly type: "outbox"; readonly rows: OutboxRow[]; readonly done: bigint[] }
   | { readonly type: "failed"; readonly failed: FailedRow[] }
   | { readonly type: "value"; readonly key: string; readonly value: unknown }
@@ -239,13 +240,19 @@ export class Host implements Port {
   }
 
   private committed(ops: readonly StoreOp[]): void {
-    const changed = new Set<bigint>();
+    const changed = new Map<bigint, { lo: bigint; hi: bigint }>();
+    const note = (conv: bigint, lo: bigint, hi: bigint) => {
+      const held = changed.get(conv);
+      changed.set(conv, held ? { lo: min(lo, held.lo), hi: max(hi, held.hi) } : { lo, hi });
+    };
     const lines = new Map<bigint, ListLine>();
     const gone: bigint[] = [];
     const rows: OutboxRow[] = [];
     const done: bigint[] = [];
     for (const op of ops) {
-      if (op.type === "message" || op.type === "change" || op.type === "gone" || op.type === "private") changed.add(op.conv);
+      if (op.type === "message") note(op.conv, op.row.seq, op.row.seq);
+      else if (op.type === "change") note(op.conv, op.seq, op.seq);
+      else if (op.type === "gone") note(op.conv, op.lo, op.hi);
       else if (op.type === "outbox") rows.push(op.row);
       else if (op.type === "outboxDone") done.push(op.local);
       else if (op.type === "conversation") {
@@ -256,7 +263,7 @@ export class Host implements Port {
     }
     // Rows before the outbox: a message that arrived is shown before its waiting copy goes.
     if (lines.size + gone.length > 0) this.notify({ type: "lines", lines: [...lines.values()], gone });
-    for (const conv of changed) this.notify({ type: "rows", conv });
+    for (const [conv, range] of changed) this.notify({ type: "rows", conv, ...range });
     if (rows.length + done.length > 0) this.notify({ type: "outbox", rows, done });
   }
 }

@@ -3,13 +3,13 @@
 import { flag, type MessageRow, type Overlay, type Send } from "@tenon/wire";
 import type { HistoryAnswer } from "./engine/speech.js";
 import type { Port } from "./host.js";
-import { max, min, U64_MAX } from "./numbers.js";
+import { compare, max, min, U64_MAX } from "./numbers.js";
 import { Value } from "./value.js";
 
 /** Rows of one page. */
 const PAGE = 50;
-/** Rows of a window; older ones are read again when the user goes there. */
-const WINDOW_MAX = 2_000;
+/** Rows read from the store at once. */
+const READ_MAX = 2_000;
 
 /** A message that has no place in the timeline yet. */
 export interface Outgoing {
@@ -49,8 +49,11 @@ export class Timeline {
   readonly view = new Value<TimelineView>(EMPTY_VIEW);
   private range: { lo: bigint; hi: bigint } | undefined;
   private overlay: Overlay | undefined;
+  /** Rows of the window by rising seq; a row that did not change stays the same object. */
+  private rows: readonly MessageRow[] = [];
   private isRefreshing = false;
-  private isDirty = false;
+  /** Seqs that changed since they were read. */
+  private dirty: { lo: bigint; hi: bigint } | undefined;
   private older: Promise<void> | undefined;
   private isClosed = false;
 
@@ -62,9 +65,9 @@ export class Timeline {
     void this.begin();
   }
 
-  /** Something of this conversation changed. */
-  changed(): void {
-    this.isDirty = true;
+  /** Rows `lo..=hi` of this conversation changed. */
+  changed(lo = 0n, hi = U64_MAX): void {
+    this.dirty = this.dirty ? { lo: min(lo, this.dirty.lo), hi: max(hi, this.dirty.hi) } : { lo, hi };
     void this.refresh();
   }
 
@@ -98,25 +101,28 @@ export class Timeline {
     if (this.isRefreshing || this.isClosed) return;
     this.isRefreshing = true;
     try {
-      while (this.isDirty && !this.isClosed) {
-        this.isDirty = false;
+      while (this.dirty && !this.isClosed) {
+        const { dirty } = this;
+        this.dirty = undefined;
         const answer = await this.history(0n);
-        if (answer) await this.takeNewest(answer);
-        else if (this.range) await this.read(this.view.get().isFloor);
+        if (answer) await this.takeNewest(answer, dirty);
+        else if (this.range) await this.read(dirty.lo, dirty.hi, this.view.get().isFloor);
       }
     } finally {
       this.isRefreshing = false;
     }
   }
 
-  private async takeNewest(answer: HistoryAnswer): Promise<void> {
+  private async takeNewest(answer: HistoryAnswer, dirty: { lo: bigint; hi: bigint }): Promise<void> {
     const held = this.range;
     const joins = held !== undefined && answer.lo <= held.hi + 1n && answer.hi >= held.hi;
     const isEmpty = answer.lo > answer.hi;
     if (isEmpty) this.range = held ?? { lo: 1n, hi: 0n };
     else this.range = joins ? { lo: min(held.lo, answer.lo), hi: answer.hi } : { lo: answer.lo, hi: answer.hi };
     const isFloor = joins && held.lo <= answer.lo ? this.view.get().isFloor || answer.isFloor : answer.isFloor;
-    await this.read(isFloor);
+    // Unchanged rows below the old end are not read again.
+    const lo = joins && answer.lo >= held.lo ? min(dirty.lo, held.hi + 1n) : 0n;
+    await this.read(lo, U64_MAX, isFloor);
   }
 
   private async page(below: bigint): Promise<void> {
@@ -124,7 +130,7 @@ export class Timeline {
     const answer = await this.history(below);
     if (answer === undefined || this.range === undefined) return this.show({ isLoading: false });
     if (answer.lo <= answer.hi) this.range = { lo: min(answer.lo, this.range.lo), hi: max(answer.hi, this.range.hi) };
-    await this.read(answer.isFloor);
+    await this.read(answer.lo, below - 1n, answer.isFloor);
   }
 
   private async history(belowSeq: bigint): Promise<HistoryAnswer | undefined> {
@@ -139,14 +145,16 @@ export class Timeline {
     }
   }
 
-  private async read(isFloor: boolean): Promise<void> {
-    const { lo, hi } = this.range ?? { lo: 1n, hi: 0n };
-    if (lo > hi) return this.show({ rows: [], isFloor, isLoading: false, isVerified: true });
-    const rows = await this.port()
-      .rows({ conv: this.conv, lo, hi, limit: WINDOW_MAX, isUpward: false })
-      .catch(() => undefined);
-    if (rows === undefined) return this.show({ isLoading: false });
-    this.show({ rows, isFloor: isFloor && rows.length < WINDOW_MAX, isLoading: false, isVerified: true });
+  /** Reads `from..=to` as far as it lies in the window, and puts it in the place of what was there. */
+  private async read(from: bigint, to: bigint, isFloor: boolean): Promise<void> {
+    const range = this.range ?? { lo: 1n, hi: 0n };
+    const [lo, hi] = [max(from, range.lo), min(to, range.hi)];
+    const isNothing = lo > hi;
+    const read = isNothing ? [] : await this.port().rows({ conv: this.conv, lo, hi, limit: READ_MAX, isUpward: false }).catch(() => undefined);
+    if (read === undefined) return this.show({ isLoading: false });
+    const kept = this.rows.filter(({ seq }) => seq >= range.lo && seq <= range.hi && (isNothing || seq < lo || seq > hi));
+    this.rows = [...kept, ...read].sort((a, b) => compare(a.seq, b.seq));
+    this.show({ rows: this.rows, isFloor, isLoading: false, isVerified: true });
   }
 
   private show(change: Partial<TimelineView>): void {
