@@ -116,6 +116,25 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// A credential that an app asks for one of its organisation's users.
+#[derive(Clone)]
+pub struct Mint {
+    /// The app's own credential.
+    pub app: Bytes,
+    /// Login name of the user.
+    pub name: String,
+    /// Name of the device, at most 64 bytes.
+    pub label: String,
+    /// 1 phone, 2 pad, 3 desktop, 4 web, 5 app.
+    pub device_kind: u32,
+}
+
+impl std::fmt::Debug for Mint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mint").finish_non_exhaustive()
+    }
+}
+
 /// What a sign-in, a mint or a refresh gives.
 #[derive(Clone)]
 pub struct Credential {
@@ -543,6 +562,9 @@ pub trait Admission: Send + Sync {
 
     /// Signs in by password and makes a device. Slow by design (argon2id); bounded, then `busy`.
     fn login(&self, login: Login, reply: Reply<Result<Credential, Refusal>>);
+
+    /// A device credential for a user, asked by an app. The same label of the same user is the same device.
+    fn mint(&self, mint: Mint, reply: Reply<Result<Credential, Refusal>>);
 
     /// A fresh access ticket for a credential.
     fn refresh(&self, credential: Bytes, reply: Reply<Result<Credential, Refusal>>);

@@ -144,6 +144,13 @@ pub enum IdentityCommand {
     },
     /// Makes an app, or gives it a new secret.
     PutApp(AppRecord),
+    /// Forgets an app: its credential mints no more. Devices it made stay. Nothing if it is gone.
+    RemoveApp {
+        /// Organisation.
+        org: OrgId,
+        /// Which.
+        app: AppId,
+    },
     /// Reserves the name of a group.
     NameGroup {
         /// Organisation.
@@ -266,6 +273,10 @@ impl Directory {
                 }
             }
             IdentityCommand::PutApp(app) => self.put_app(app),
+            IdentityCommand::RemoveApp { org, app } => match self.apps.remove(&(*org, *app)) {
+                Some(_) => (Done, vec![IdentityChange::App(*org, *app)]),
+                None => (Done, Vec::new()),
+            },
             IdentityCommand::NameGroup { org, name, conv } => self.name_group(*org, name, *conv),
         }
     }
@@ -406,6 +417,11 @@ impl Directory {
     /// An app.
     pub fn app(&self, org: OrgId, app: AppId) -> Option<&AppRecord> {
         self.apps.get(&(org, app))
+    }
+
+    /// The apps of an organisation, by id.
+    pub fn apps(&self, org: OrgId) -> impl Iterator<Item = &AppRecord> {
+        self.apps.range((org, AppId(0))..=(org, AppId(u64::MAX))).map(|(_, app)| app)
     }
 
     /// The conversation of a group name.

@@ -52,6 +52,7 @@ pub(crate) fn router(desk: Desk, extra: Router) -> Router {
         .route("/v1/connect", get(connect::connect))
         .route("/v1/exchange", post(exchange::exchange).layer(exchange::body_limit()))
         .route("/v1/login", post(account::login))
+        .route("/v1/mint", post(account::mint))
         .route("/v1/ticket", post(account::ticket))
         .route("/v1/logout", post(account::logout))
         .route("/health", get(health))

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use tenon_base::{Cid, ConversationId, DeviceId, Timestamp, UserId};
+use tenon_base::{AppId, Cid, ConversationId, DeviceId, Timestamp, UserId};
 use tenon_core::admission::Refusal;
 use tenon_core::command::CreateConversation;
 use tenon_core::conversation::Outcome;
 use tenon_core::event::MemberStory;
 use tenon_core::handover::{ConversationAnswer, ConversationQuestion};
 use tenon_core::identity::{
-    DeviceRecord, IdentityCommand, IdentityOutcome, UserRecord, is_group_name, is_user_name,
+    AppRecord, DeviceRecord, IdentityCommand, IdentityOutcome, UserRecord, is_group_name,
+    is_user_name,
 };
 use tenon_core::{Action, Author, ImportEntry, Kind};
 use zeroize::Zeroizing;
@@ -44,6 +45,9 @@ pub enum AdminError {
     /// No such group.
     #[error("there is no group {0:?}; make it with `tenon group create`")]
     NoGroup(String),
+    /// No such app.
+    #[error("there is no app {0:?}; `tenon app list` names them")]
+    NoApp(String),
     /// The name is in use.
     #[error("the name {0:?} is taken; choose another one")]
     Taken(String),
@@ -303,7 +307,7 @@ impl Admin {
             .identity
             .read(|d| d.devices_of(org, user).find(|d| d.label == label).map(|d| d.device));
         let device = known.unwrap_or_else(|| DeviceId(shared.doors.random.next_id()));
-        match shared.put_device(user, device, (5, label)).await? {
+        match shared.put_device(user, device, (5, label, AppId(0))).await? {
             Ok(secret) => Ok(secret),
             Err(IdentityOutcome::Disabled) => Err(AdminError::Disabled(name.to_owned())),
             Err(IdentityOutcome::TooMany) => Err(AdminError::TooMany(format!(
@@ -312,6 +316,54 @@ impl Admin {
             ))),
             Err(other) => Err(AdminError::NotTaken(format!("{other:?}"))),
         }
+    }
+
+    /// An app that may mint device credentials for users; the text of its credential, shown once. The same name again is the
+    /// same app with a new secret.
+    ///
+    /// # Errors
+    /// [`AdminError::BadName`].
+    pub async fn put_app(&self, name: &str) -> Result<String, AdminError> {
+        if !is_user_name(name) {
+            return Err(AdminError::BadName(name.to_owned()));
+        }
+        let (shared, org) = (self.shared(), self.author().org);
+        let known =
+            shared.identity.read(|d| d.apps(org).find(|a| a.name == name).map(|app| app.app));
+        let app = known.unwrap_or_else(|| AppId(shared.doors.random.next_id()));
+        let secret = secret(shared.doors.random.as_ref());
+        let record = AppRecord {
+            org,
+            app,
+            name: name.to_owned(),
+            secret: shared.identity.keys().hash(keys::secret_text(&secret).as_bytes()),
+            created: shared.doors.clock.now(),
+        };
+        match shared.change(IdentityCommand::PutApp(record)).await? {
+            IdentityOutcome::Done => Ok(keys::app_credential(app, &secret)),
+            _ => Err(AdminError::Taken(name.to_owned())),
+        }
+    }
+
+    /// Takes an app's right away. Devices it made stay.
+    ///
+    /// # Errors
+    /// [`AdminError::NoApp`].
+    pub async fn remove_app(&self, name: &str) -> Result<(), AdminError> {
+        let org = self.author().org;
+        let known = self
+            .shared()
+            .identity
+            .read(|d| d.apps(org).find(|a| a.name == name).map(|app| app.app));
+        let app = known.ok_or_else(|| AdminError::NoApp(name.to_owned()))?;
+        self.shared().change(IdentityCommand::RemoveApp { org, app }).await?;
+        Ok(())
+    }
+
+    /// Names of the apps.
+    pub fn apps(&self) -> Vec<String> {
+        let org = self.author().org;
+        self.shared().identity.read(|d| d.apps(org).map(|app| app.name.clone()).collect())
     }
 
     /// Makes a group under a name that is unique in the organisation. The first member owns it.
@@ -553,7 +605,7 @@ impl Shared {
         &self,
         user: UserId,
         device: DeviceId,
-        (kind, label): (u32, &str),
+        (kind, label, app): (u32, &str, AppId),
     ) -> Result<Result<String, IdentityOutcome>, Refusal> {
         let secret = secret(self.doors.random.as_ref());
         let record = DeviceRecord {
@@ -563,13 +615,51 @@ impl Shared {
             kind,
             label: label.to_owned(),
             secret: self.identity.keys().hash(keys::secret_text(&secret).as_bytes()),
+            app,
             created: self.doors.clock.now(),
-            ..DeviceRecord::default()
         };
         Ok(match self.change(IdentityCommand::PutDevice(record)).await? {
             IdentityOutcome::Done => Ok(keys::credential(device, &secret)),
             other => Err(other),
         })
+    }
+
+    /// The app of a credential. Unknown and wrong ones are the same to the caller.
+    pub(crate) fn by_app_credential(&self, text: &[u8]) -> Result<AppId, Refusal> {
+        let invalid = Refusal::of(crate::limits::code::TICKET_INVALID);
+        let (app, secret) = keys::parse_app_credential(text).ok_or(invalid)?;
+        let keys = self.identity.keys();
+        self.identity.read(|directory| {
+            let row = directory.app(self.options.org, app).ok_or(invalid)?;
+            keys.is_secret(&row.secret, secret).then_some(app).ok_or(invalid)
+        })
+    }
+
+    /// A device of a user for an app: only devices that this app made get a new secret.
+    pub(crate) async fn mint_for(
+        &self,
+        app: AppId,
+        mint: tenon_core::admission::Mint,
+    ) -> Result<tenon_core::admission::Credential, Refusal> {
+        use crate::limits::code;
+        let org = self.options.org;
+        let found = self.identity.read(|directory| {
+            let user = directory.user_named(org, &mint.name).filter(|u| !u.is_disabled)?;
+            let mut devices = directory.devices_of(org, user.user);
+            let known = devices.find(|d| d.app == app && d.label == mint.label);
+            Some((user.user, known.map(|d| d.device)))
+        });
+        let (user, known) = found.ok_or(Refusal::of(code::ABSENT))?;
+        let device = known.unwrap_or_else(|| DeviceId(self.doors.random.next_id()));
+        let label: String = mint.label.chars().take(64).collect();
+        match self.put_device(user, device, (mint.device_kind, &label, app)).await? {
+            Ok(secret) => {
+                let ticket = self.by_credential(secret.as_bytes())?;
+                self.credential(&ticket, secret)
+            }
+            Err(IdentityOutcome::TooMany) => Err(Refusal::of(code::TOO_MANY)),
+            Err(_) => Err(Refusal::of(code::ABSENT)),
+        }
     }
 
     pub(crate) async fn hash_password(
@@ -606,7 +696,7 @@ impl Shared {
         }
         let device = DeviceId(self.doors.random.next_id());
         let label: String = login.label.chars().take(64).collect();
-        match self.put_device(user, device, (login.device_kind, &label)).await? {
+        match self.put_device(user, device, (login.device_kind, &label, AppId(0))).await? {
             Ok(secret) => {
                 let ticket = self.by_credential(secret.as_bytes())?;
                 self.credential(&ticket, secret)

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tenon_base::limits::{BODY_BYTES_MAX, MENTIONS_MAX};
 use tenon_base::{Cid, ConversationId, DeviceEpoch, MessageId, Seq, Timestamp};
 use tenon_core::admission::{
-    Admission, Admitted, Answer, Auth, Credential, HelloRequest, Login, MarksAnswer, OpAnswer,
-    Read, Refusal, Submit, SubmitOp,
+    Admission, Admitted, Answer, Auth, Credential, HelloRequest, Login, MarksAnswer, Mint,
+    OpAnswer, Read, Refusal, Submit, SubmitOp,
 };
 use tenon_core::conversation::Outcome;
 use tenon_core::handover::{Reply, UserOutcome};
@@ -47,6 +47,19 @@ impl Admission for ReceiverHandle {
         let shared = Arc::clone(&self.shared);
         let busy = |code| Err(Refusal { code, after_ms: 1000 });
         self.shared.work(reply, busy, async move { shared.sign_in(login).await });
+    }
+
+    fn mint(&self, mint: Mint, reply: Reply<Result<Credential, Refusal>>) {
+        let app = match self.shared.by_app_credential(&mint.app) {
+            Ok(app) => app,
+            Err(refusal) => return reply.send(Err(refusal)),
+        };
+        if let Err(limited) = self.shared.limits.mint(app, self.shared.doors.clock.monotonic()) {
+            return reply.send(Err(limited.into()));
+        }
+        let shared = Arc::clone(&self.shared);
+        let busy = |code| Err(Refusal { code, after_ms: 1000 });
+        self.shared.work(reply, busy, async move { shared.mint_for(app, mint).await });
     }
 
     fn refresh(&self, credential: Bytes, reply: Reply<Result<Credential, Refusal>>) {

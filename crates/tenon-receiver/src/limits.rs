@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use tenon_base::{ConversationId, Deadline, DeviceId, Map, UserId};
+use tenon_base::{AppId, ConversationId, Deadline, DeviceId, Map, UserId};
 use tenon_core::rate::{Meter, Rate};
 
 /// How often one may do what. A rate of 0 per second switches a limit off.
@@ -43,6 +43,8 @@ impl RateLimits {
 
 /// Keys are chosen by callers, so the table is bounded: above it idle meters leave, then all of them.
 const METERS_MAX: usize = 100_000;
+/// Credentials that one app may ask for.
+const MINTS: Rate = Rate { per_second: 20, burst: 200 };
 /// Scale of the per-minute rates: meters count in steps of a second.
 const MINUTE_US: u64 = 60_000_000;
 
@@ -85,6 +87,7 @@ pub(crate) struct Limits {
     conversations: Meters<ConversationId>,
     accounts: Meters<String>,
     networks: Meters<IpAddr>,
+    apps: Meters<AppId>,
 }
 
 impl Limits {
@@ -96,6 +99,7 @@ impl Limits {
             conversations: Meters::new(),
             accounts: Meters::new(),
             networks: Meters::new(),
+            apps: Meters::new(),
         }
     }
 
@@ -113,6 +117,12 @@ impl Limits {
         let Some(conv) = conv else { return Ok(()) };
         let rate = self.rates.conversation;
         self.conversations.take(conv, rate, now).map_err(limited(code::CONVERSATION_RATE))
+    }
+
+    /// Each mint is a durable write, so an app has its own rate.
+    pub(crate) fn mint(&self, app: AppId, now: Deadline) -> Result<(), Limited> {
+        let limited = |after_ms| Limited { code: code::APP_RATE, after_ms };
+        self.apps.take(app, MINTS, now).map_err(limited)
     }
 
     /// Guessing is slow for an account and for a network. Both are asked, so that one cannot hide behind the other.
@@ -166,6 +176,7 @@ pub(crate) mod code {
     pub(crate) const CONVERSATION_RATE: u32 = 2001;
     pub(crate) const USER_RATE: u32 = 2002;
     pub(crate) const DEVICE_RATE: u32 = 2003;
+    pub(crate) const APP_RATE: u32 = 2005;
     pub(crate) const METHOD_RATE: u32 = 2007;
     pub(crate) const TICKET_EXPIRED: u32 = 4001;
     pub(crate) const TICKET_INVALID: u32 = 4002;

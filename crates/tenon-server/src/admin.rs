@@ -26,6 +26,12 @@ pub(crate) enum Request {
     UserPassword { name: String, password: Secret },
     /// Makes a device credential.
     TokenMint { name: String, label: String },
+    /// Makes an app that may mint, or gives it a new secret.
+    AppAdd { name: String },
+    /// Takes an app's right away.
+    AppRemove { name: String },
+    /// Lists apps.
+    AppList {},
     /// Makes a group.
     GroupCreate { name: String, members: Vec<String> },
     /// Adds members.

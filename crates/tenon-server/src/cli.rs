@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Device credentials.
     #[command(subcommand)]
     Token(Token),
+    /// Apps: other systems that may mint device credentials for users.
+    #[command(subcommand)]
+    App(App),
     /// Groups.
     #[command(subcommand)]
     Group(Group),
@@ -143,6 +146,29 @@ pub(crate) enum Token {
         /// Name of the device; one credential for each running process.
         #[arg(long, default_value = "cli")]
         device: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum App {
+    /// Make an app; its credential is printed alone on the last line. The same name again replaces it.
+    Add {
+        #[command(flatten)]
+        data: Data,
+        /// Name, unique in the organisation.
+        name: String,
+    },
+    /// Take an app's right away; devices it made stay.
+    Remove {
+        #[command(flatten)]
+        data: Data,
+        /// Name.
+        name: String,
+    },
+    /// List apps.
+    List {
+        #[command(flatten)]
+        data: Data,
     },
 }
 

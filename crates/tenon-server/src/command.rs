@@ -20,6 +20,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, ServerError> {
         Command::Serve(args) => serve::serve(args).await,
         Command::User(user) => local::user(user, is_json).await,
         Command::Token(token) => local::token(token, is_json).await,
+        Command::App(app) => local::app(app, is_json).await,
         Command::Group(group) => local::group(group, is_json).await,
         Command::Import(import) => local::import(import, is_json).await,
         Command::Verify(data) => local::verify(data, is_json).await,

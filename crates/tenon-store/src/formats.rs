@@ -99,6 +99,13 @@ const FORMATS: &[Format] = &[
         },
     },
     Format {
+        name: "identity-remove-app",
+        sample: |v| table::identity::encode_command(&v.remove_app()),
+        reencode: |b| {
+            table::identity::decode_command(b).map(|x| table::identity::encode_command(&x))
+        },
+    },
+    Format {
         name: "identity-user",
         sample: |v| table::identity::rows::encode_user(&v.user_record()),
         reencode: |b| {

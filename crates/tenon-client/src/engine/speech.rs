@@ -74,12 +74,22 @@ pub struct EngineConfig {
     pub pull_jitter: Duration,
 }
 
+impl Auth {
+    /// The device that a credential (`tnd_`, 16 hex digits, `_`, secret) belongs to; 0 = not said.
+    fn device(&self) -> u64 {
+        let Self::Credential(text) = self else { return 0 };
+        let digits = text.strip_prefix(b"tnd_").and_then(|rest| rest.get(..16));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+    }
+}
+
 impl EngineConfig {
-    /// The starting values.
+    /// The starting values. A credential names its device, so that own events settle commands as well as answers do.
     pub fn new(auth: Auth) -> Self {
         Self {
+            device: auth.device(),
             auth,
-            device: 0,
             sdk: concat!("tenon-rust/", env!("CARGO_PKG_VERSION")).into(),
             net: tenon_wire::network::WIRED,
             window_bytes: 0,
@@ -345,4 +355,14 @@ pub struct ListLine {
     pub floor_seq: u64,
     /// What the user deleted or cleared.
     pub overlay: Option<v1::Overlay>,
+}
+
+#[test]
+fn a_credential_names_its_device() {
+    let device =
+        |text: &'static str| Auth::Credential(Bytes::from_static(text.as_bytes())).device();
+    assert_eq!(device("tnd_00000000000000ff_secret"), 255);
+    assert_eq!(device("tnd_zz"), 0);
+    assert_eq!(device("something else"), 0);
+    assert_eq!(Auth::Ticket(Bytes::from_static(b"tnd_00000000000000ff_x")).device(), 0);
 }

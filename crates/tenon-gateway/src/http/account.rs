@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tenon_core::admission::{Credential, Login};
+use tenon_core::admission::{Credential, Login, Mint};
 use tenon_core::handover::Reply;
 use tenon_wire::ErrorCode;
 use tokio::sync::oneshot;
@@ -99,6 +99,34 @@ async fn sign_in(
     doors.admission.login(login, reply);
     let given = answered(answer).await?;
     drop(pass);
+    Ok(private(Json(TicketBody::from(given)).into_response()))
+}
+
+/// For whom an app asks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MintBody {
+    name: String,
+    label: String,
+    device_kind: u32,
+}
+
+/// `POST /v1/mint` with `Authorization: Bearer <app credential>`: a device credential for a user.
+pub(super) async fn mint(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    body: Result<Json<MintBody>, JsonRejection>,
+) -> Result<Response, Refused> {
+    let app = bearer(&headers)
+        .ok_or_else(|| Refused::of(ErrorCode::TicketInvalid, "Authorization: Bearer is missing"))?;
+    let Json(body) = body.map_err(bad_body)?;
+    if body.label.len() > LABEL_BYTES_MAX || !DEVICE_KINDS.contains(&body.device_kind) {
+        return Err(Refused::of(ErrorCode::BadMessage, "label of 64 bytes, device_kind 1 to 5"));
+    }
+    let (name, label, device_kind) = (body.name, body.label, body.device_kind);
+    let (reply, answer) = asked();
+    desk.house.doors.admission.mint(Mint { app, name, label, device_kind }, reply);
+    let given = answered(answer).await?;
     Ok(private(Json(TicketBody::from(given)).into_response()))
 }
 

@@ -10,7 +10,7 @@ use tenon_base::{
 };
 use tenon_core::admission::{
     Admission, Admitted, Answer, Auth, Credential, Diff, HelloRequest, HistoryPage, ListItem,
-    ListPage, Login, MarksAnswer, Op, OpAnswer, Read, Refusal, Submit, SubmitOp,
+    ListPage, Login, MarksAnswer, Mint, Op, OpAnswer, Read, Refusal, Submit, SubmitOp,
 };
 use tenon_core::conversation::{Accepted, Outcome};
 use tenon_core::event::{Item, Tip};
@@ -295,6 +295,10 @@ impl Admission for Rooms {
             ticket_until: Timestamp(1_700_000_600_000),
         });
         reply.send(given);
+    }
+
+    fn mint(&self, _: Mint, reply: Reply<Result<Credential, Refusal>>) {
+        reply.send(Err(Refusal::of(4002)));
     }
 
     fn sign_out(&self, author: Author, reply: Reply<Result<(), Refusal>>) {

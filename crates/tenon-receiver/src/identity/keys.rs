@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use tenon_base::{DeviceId, Random, Timestamp};
+use tenon_base::{AppId, DeviceId, Random, Timestamp};
 use zeroize::Zeroize;
 
 /// Ticket keys that are accepted: the current one and the one before.
@@ -12,6 +12,8 @@ const TICKET_KEYS: usize = 2;
 pub const TICKET_KEY_LIFE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// How a device credential begins, so that a leaked one is found by a search.
 pub const CREDENTIAL_PREFIX: &str = "tnd_";
+/// How an app credential begins.
+pub const APP_PREFIX: &str = "tna_";
 const SECRET_CHARS: usize = 43;
 
 /// One sealing key.
@@ -85,15 +87,31 @@ pub(crate) fn credential(device: DeviceId, secret: &[u8; 32]) -> String {
     format!("{CREDENTIAL_PREFIX}{:016x}_{}", device.0, base64url(secret))
 }
 
+/// The same for an app.
+pub(crate) fn app_credential(app: AppId, secret: &[u8; 32]) -> String {
+    format!("{APP_PREFIX}{:016x}_{}", app.0, base64url(secret))
+}
+
 /// Device and secret text of a credential; `None` if it has another form.
 pub(crate) fn parse_credential(text: &[u8]) -> Option<(DeviceId, &[u8])> {
-    let rest = text.strip_prefix(CREDENTIAL_PREFIX.as_bytes())?;
-    let (device, secret) = (rest.get(..16)?, rest.get(17..)?);
+    let (id, secret) = parse(CREDENTIAL_PREFIX, text)?;
+    Some((DeviceId(id), secret))
+}
+
+/// App and secret text of an app credential.
+pub(crate) fn parse_app_credential(text: &[u8]) -> Option<(AppId, &[u8])> {
+    let (id, secret) = parse(APP_PREFIX, text)?;
+    Some((AppId(id), secret))
+}
+
+fn parse<'a>(prefix: &str, text: &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let rest = text.strip_prefix(prefix.as_bytes())?;
+    let (id, secret) = (rest.get(..16)?, rest.get(17..)?);
     if rest.get(16) != Some(&b'_') || secret.len() != SECRET_CHARS {
         return None;
     }
-    let device = u64::from_str_radix(std::str::from_utf8(device).ok()?, 16).ok()?;
-    Some((DeviceId(device), secret))
+    let id = u64::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()?;
+    Some((id, secret))
 }
 
 /// The secret part as it is hashed: its text.

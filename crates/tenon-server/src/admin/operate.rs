@@ -123,6 +123,20 @@ pub(crate) async fn operate(
             let token = admin.mint(&name, &label).await?;
             Ok(json!({ "user": name, "device": label, "token": token }))
         }
+        Request::AppAdd { name } => {
+            let credential = admin.put_app(&name).await?;
+            Ok(json!({ "app": name, "credential": credential }))
+        }
+        Request::AppRemove { name } => {
+            admin.remove_app(&name).await?;
+            Ok(json!({ "app": name }))
+        }
+        Request::AppList {} => {
+            for name in admin.apps() {
+                row(events, json!({ "app": name })).await?;
+            }
+            Ok(Value::Null)
+        }
         Request::GroupCreate { name, members } => {
             let conv = admin.create_group(&name, &members).await?;
             Ok(json!({ "group": name, "conversation": conv.to_string() }))

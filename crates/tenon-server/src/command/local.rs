@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{LEFT_OUT, configuration};
 use crate::admin::remote::call;
 use crate::admin::{Request, Secret};
-use crate::cli::{Data, Group, Import, Token, User};
+use crate::cli::{App, Data, Group, Import, Token, User};
 use crate::error::ServerError;
 use crate::importing;
 use crate::output::{self, Screen, text};
@@ -93,6 +93,22 @@ pub(super) async fn token(token: Token, is_json: bool) -> Result<ExitCode, Serve
         output::line(&minted.to_string());
     } else {
         output::line(&text(&minted, "token"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn app(app: App, is_json: bool) -> Result<ExitCode, ServerError> {
+    match app {
+        App::Add { data, name } => {
+            let made = ask(&data, Request::AppAdd { name }, is_json, any).await?;
+            output::line(&if is_json { made.to_string() } else { text(&made, "credential") });
+        }
+        App::Remove { data, name } => {
+            done(&ask(&data, Request::AppRemove { name }, is_json, any).await?, is_json);
+        }
+        App::List { data } => {
+            ask(&data, Request::AppList {}, is_json, |row| text(row, "app")).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -227,3 +227,42 @@ fn tls_with_a_self_made_certificate() {
     untrusted.args(["list", "--server", &url, "--token", &ada]);
     assert_ne!(Ran::of(untrusted.output().unwrap()).code, 0, "not a known authority");
 }
+
+#[test]
+fn an_app_mints_credentials_until_it_is_removed() {
+    let place = Place::new();
+    let server = place.serve();
+    place.tenon(&["user", "add", "ada"]).ok();
+    let made = place.tenon(&["app", "add", "approval"]).ok();
+    let app = made.out.lines().last().unwrap().to_owned();
+    assert!(app.starts_with("tna_"), "{app}");
+    let ask = |credential: &str, name: &str| {
+        let body = format!("{{\"name\":\"{name}\",\"label\":\"bot\",\"device_kind\":5}}");
+        let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+        write!(
+            stream,
+            "POST /v1/mint HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {credential}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let minted = ask(&app, "ada");
+    assert!(minted.starts_with("HTTP/1.1 200"), "{minted}");
+    let body: serde_json::Value =
+        serde_json::from_str(minted.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let token = body["credential"].as_str().unwrap();
+    server.device("list", token, &[]).ok();
+    assert!(ask(&app, "nobody").starts_with("HTTP/1.1 404"));
+    assert!(ask(token, "ada").starts_with("HTTP/1.1 401"), "a device is no app");
+    assert!(ask("tna_0000000000000001_x", "ada").starts_with("HTTP/1.1 401"));
+    server.device("list", &app, &[]).fails(2, "ticket_invalid");
+    assert!(place.tenon(&["app", "list"]).ok().out.contains("approval"));
+    place.tenon(&["app", "remove", "approval"]).ok();
+    assert!(ask(&app, "ada").starts_with("HTTP/1.1 401"));
+    place.tenon(&["app", "remove", "approval"]).fails(2, "no app");
+    server.device("list", token, &[]).ok();
+}

@@ -41,9 +41,13 @@ impl Values {
         secret
     }
 
-    /// One of each kind.
+    /// One of each kind, but the one that came last: it has a fixture of its own.
     pub(super) fn identity_commands(&mut self) -> Vec<IdentityCommand> {
         (0..8).map(|kind| self.identity_command(kind)).collect()
+    }
+
+    pub(super) fn remove_app(&mut self) -> IdentityCommand {
+        self.identity_command(8)
     }
 
     fn identity_command(&mut self, kind: u8) -> IdentityCommand {
@@ -62,6 +66,7 @@ impl Values {
                 secret: self.secret(),
                 created: Timestamp(self.small()),
             }),
+            8 => IdentityCommand::RemoveApp { org, app: AppId(self.id()) },
             _ => IdentityCommand::NameGroup {
                 org,
                 name: self.text(),

@@ -109,6 +109,9 @@ pub fn encode_command(command: &IdentityCommand) -> Bytes {
         IdentityCommand::NameGroup { org, name, conv } => {
             out.byte(8).fixed(org.0).bytes(name.as_bytes()).fixed(conv.0);
         }
+        IdentityCommand::RemoveApp { org, app } => {
+            out.byte(9).fixed(org.0).fixed(app.0);
+        }
     }
     out.finish()
 }
@@ -151,6 +154,7 @@ pub fn decode_command(payload: Bytes) -> Result<IdentityCommand, FormatError> {
             name: r.text()?,
             conv: ConversationId(r.fixed()?),
         },
+        9 => IdentityCommand::RemoveApp { org: OrgId(r.fixed()?), app: AppId(r.fixed()?) },
         other => return Err(FormatError::Unknown(u64::from(other))),
     })
 }
