@@ -18,6 +18,7 @@ pub mod admin;
 mod admission;
 mod ask;
 mod batcher;
+mod devices;
 pub mod error;
 pub mod identity;
 mod ids;

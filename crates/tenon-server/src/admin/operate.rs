@@ -131,12 +131,7 @@ pub(crate) async fn operate(
             admin.remove_app(&name).await?;
             Ok(json!({ "app": name }))
         }
-        Request::AppList {} => {
-            for name in admin.apps() {
-                row(events, json!({ "app": name })).await?;
-            }
-            Ok(Value::Null)
-        }
+        Request::AppList {} => app_list(admin, events).await,
         Request::GroupCreate { name, members } => {
             let conv = admin.create_group(&name, &members).await?;
             Ok(json!({ "group": name, "conversation": conv.to_string() }))
@@ -150,12 +145,7 @@ pub(crate) async fn operate(
             Ok(json!({ "group": group, "removed": users.len() }))
         }
         Request::GroupMembers { group } => story::members(admin, &group, events).await,
-        Request::GroupList {} => {
-            for (name, conv) in admin.groups() {
-                row(events, json!({ "group": name, "conversation": conv.to_string() })).await?;
-            }
-            Ok(Value::Null)
-        }
+        Request::GroupList {} => group_list(admin, events).await,
         Request::ImportSlack { path } => importing::slack(operator, &path, events).await,
         Request::Verify {} => verifying::verify(operator, events).await,
         Request::Flush {} => {
@@ -188,6 +178,20 @@ async fn user_add(
         row(events, json!({ "user": name, "id": user.to_string(), "state": state })).await?;
     }
     Ok(json!({ "added": count }))
+}
+
+async fn group_list(admin: &Admin, events: &Events) -> Result<Value, ServerError> {
+    for (name, conv) in admin.groups() {
+        row(events, json!({ "group": name, "conversation": conv.to_string() })).await?;
+    }
+    Ok(Value::Null)
+}
+
+async fn app_list(admin: &Admin, events: &Events) -> Result<Value, ServerError> {
+    for name in admin.apps() {
+        row(events, json!({ "app": name })).await?;
+    }
+    Ok(Value::Null)
 }
 
 async fn user_list(admin: &Admin, events: &Events) -> Result<Value, ServerError> {
