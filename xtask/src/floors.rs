@@ -39,6 +39,8 @@ const HOUSE: &[(&str, Floor, &[&str])] = &[
     ("tenon-server", Floor::Number(4), &[]),
     ("tenon-sim", Floor::Beside, &[]),
     ("tenon-bench", Floor::Beside, &[]),
+    ("tenon-check", Floor::Beside, &[]),
+    ("tenon-chaos", Floor::Beside, &[]),
     ("xtask", Floor::Beside, &[]),
 ];
 
@@ -201,7 +203,9 @@ fn check_import(name: &str, floor: Floor, walls: &[&str], import: &str) -> Optio
     }
     let allowed = match (floor, below) {
         (Floor::Number(mine), Floor::Number(theirs)) => theirs < mine,
-        (Floor::Number(_), Floor::Beside) => name == "tenon-server" && import == "tenon-bench",
+        (Floor::Number(_), Floor::Beside) => {
+            name == "tenon-server" && matches!(import, "tenon-bench" | "tenon-check")
+        }
         (Floor::Beside, Floor::Number(theirs)) => theirs < 4,
         (Floor::Beside, Floor::Beside) => false,
     };
@@ -221,7 +225,8 @@ fn check_dev_import(name: &str, floor: Floor, import: &str) -> Option<String> {
     let allowed = match (floor, below) {
         (Floor::Number(mine), Floor::Number(theirs)) => theirs <= mine,
         (Floor::Beside, Floor::Number(_)) => true,
-        (Floor::Number(_) | Floor::Beside, Floor::Beside) => false,
+        (Floor::Number(_), Floor::Beside) => name == "tenon-server" && import == "tenon-chaos",
+        (Floor::Beside, Floor::Beside) => false,
     };
     (!allowed).then(|| {
         format!("{name} (floor {}) may not test with {import} (floor {})", show(floor), show(below))

@@ -52,9 +52,21 @@ pub(crate) enum Command {
     Import(Import),
     /// Check a data directory: numbers, checksums, blocks, log against tables.
     Verify(Data),
+    /// Judge recorded histories: lost, repeated, out of order, shown to the wrong people.
+    Check(Check),
     /// Configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Files in the form of docs/formats/history.md, judged as one history.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Give up above this many different messages (150 bytes of memory each).
+    #[arg(long, value_name = "N", default_value_t = tenon_check::Options::default().messages_max)]
+    pub(crate) messages_max: u64,
 }
 
 /// Where the data lies.

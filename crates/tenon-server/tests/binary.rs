@@ -10,6 +10,8 @@
 
 #[path = "binary/archive.rs"]
 mod archive;
+#[path = "binary/checking.rs"]
+mod checking;
 #[path = "binary/crash.rs"]
 mod crash;
 #[path = "binary/disk.rs"]
