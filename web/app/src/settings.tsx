@@ -107,7 +107,7 @@ function Devices() {
   };
   return (
     <section className="panel-section">
-      <h4>{words("devices")}</h4>
+      <h3>{words("devices")}</h3>
       <p className="panel-fault" role="alert">
         {fault && words(fault)}
       </p>
