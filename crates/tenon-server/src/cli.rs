@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tenon_bench::Scenario;
 
 /// A chat server for organisations: one binary, nothing else to install.
 #[derive(Debug, Parser)]
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Verify(Data),
     /// Judge recorded histories: lost, repeated, out of order, shown to the wrong people.
     Check(Check),
+    /// Measure this machine with a server of its own, and check meanwhile that nothing is lost, repeated or reordered.
+    Bench(Bench),
     /// Configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -323,4 +326,43 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// direct, group, connections, rebase, storm or log.
+    pub(crate) scenario: Scenario,
+    /// How long each phase is measured.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: Option<u64>,
+    /// Folder on the disk that is measured [default: that of temporary files].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// direct: pairs of devices.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) pairs: Option<u64>,
+    /// direct, rebase: messages of one device under way at full speed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=32))]
+    pub(crate) in_flight: Option<u64>,
+    /// direct, group, storm: messages a second, a phase for each; 0 = as fast as acks come back (direct).
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    pub(crate) rates: Vec<u64>,
+    /// connections, storm: devices.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=100_000))]
+    pub(crate) devices: Option<u64>,
+    /// group: members.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) members: Option<u64>,
+    /// group: members that are online.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) online: Option<u64>,
+    /// rebase: events that the device missed; above 1,000, or it is streamed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_200..))]
+    pub(crate) events: Option<u64>,
+    /// log: callers.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub(crate) callers: Option<u64>,
+    /// log: bytes of a record.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=262_144))]
+    pub(crate) record_bytes: Option<u64>,
 }

@@ -6,6 +6,7 @@ use crate::cli::{Cli, Command};
 use crate::error::ServerError;
 use crate::serve;
 
+mod bench;
 mod check;
 pub(crate) mod configuration;
 mod local;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, ServerError> {
         Command::List(args) => talk::list(args, is_json).await,
         Command::History(args) => talk::history(args, is_json).await,
         Command::Check(args) => check::run(&args, is_json),
+        Command::Bench(args) => bench::run(args, is_json).await,
         Command::Config(command) => configuration::run(command, is_json),
     }
 }

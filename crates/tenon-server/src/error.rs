@@ -46,6 +46,8 @@ pub(crate) enum ServerError {
     Told { message: String, mend: Option<String> },
     #[error("{0}")]
     Import(#[from] tenon_import::ImportError),
+    #[error("{0}")]
+    Bench(#[from] tenon_bench::BenchError),
     #[error("{problems} problems found")]
     Unclean { problems: u64 },
 }

@@ -150,7 +150,11 @@ pub(crate) async fn operate(
         Request::Verify {} => verifying::verify(operator, events).await,
         Request::Flush {} => {
             let flushed = operator.store().flush_once().await?;
-            Ok(json!({ "rows": format!("{flushed:?}") }))
+            Ok(json!({
+                "values": flushed.values,
+                "state_rows": flushed.state_rows,
+                "bytes": flushed.bytes,
+            }))
         }
         Request::Status {} => Ok(json!({
             "pid": std::process::id(),
