@@ -166,7 +166,8 @@ pub trait Log: Send + Sync {
         bytes_max: usize,
     ) -> Result<Vec<Record>, LogError>;
 
-    /// Waits until there may be a record after `after`, or a while has passed. A hint.
+    /// Waits until there may be a record after `after`, or a while has passed. A hint. On a closed log it ends at once; on a
+    /// poisoned one it does not, because nothing will come and reads go on.
     async fn notified(&self, partition: PartitionId, after: Lsn, reach: Reach);
 
     /// The last position of the partition that `reach` shows; [`Lsn::ZERO`] for an empty log.

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tenon_base::{Lsn, PartitionId};
 use tenon_ports::{Append, Durability, Log, LogError, Reach, Record};
 
-use super::driver::{Driver, run_preparing};
+use super::driver::{Driver, LogStepper, run_preparing};
 use super::intake::{Closing, Fate, unknown};
 use super::options::LogOptions;
 use super::read::Reader;
@@ -70,6 +70,21 @@ impl EmbeddedLog {
         }
         *log.threads.lock().unwrap_or_else(PoisonError::into_inner) = vec![writing?, preparing];
         Ok((log, report))
+    }
+
+    /// Opens without threads: nothing is written but by the calls of the stepper. For a simulator, which decides when the
+    /// disk is touched.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_stepped(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: &LogOptions,
+        applied: &[(PartitionId, Lsn)],
+    ) -> Result<(Self, LogStepper, RecoveryReport), LogError> {
+        let (log, driver, report) = Self::open_undriven(disk, directory, options, applied)?;
+        Ok((log, LogStepper::new(driver), report))
     }
 
     /// Opens without threads: the caller steps the driver.
@@ -275,7 +290,8 @@ impl Log for EmbeddedLog {
         let Some(shown) = self.shared.shown(partition) else { return };
         let mut notified = pin!(shown.notify(reach).notified());
         notified.as_mut().enable();
-        if shown.last(reach) > after || lost(&self.shared.lock().fate).is_some() {
+        // A poisoned log still answers reads, so who follows it waits: an end at once would make him spin.
+        if shown.last(reach) > after || matches!(self.shared.lock().fate, Fate::Closed) {
             return;
         }
         notified.await;

@@ -274,7 +274,7 @@ impl Log for MemoryLog {
         let mut watched = lock(&self.state).part(partition).shown.subscribe();
         // The sender lives as long as `self`, so the wait cannot fail.
         let _gone = watched
-            .wait_for(|shown| shown.reached(reach) > after || shown.fate != Fate::Open)
+            .wait_for(|shown| shown.reached(reach) > after || shown.fate == Fate::Closed)
             .await;
     }
 
