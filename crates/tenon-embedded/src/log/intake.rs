@@ -147,8 +147,9 @@ impl Intake {
             part.last = lsn;
             given.push(lsn);
             let record = Record { lsn, append };
-            self.remember(record.clone());
+            // Counted first: a record that is not durable yet can be read from memory only.
             self.tail_uncommitted += 1;
+            self.remember(record.clone());
             self.queue.push_back(Queued { record, is_lazy });
             self.tickets_given += 1;
         }
