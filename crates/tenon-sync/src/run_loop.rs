@@ -348,8 +348,12 @@ impl PartitionLoop {
             CursorVerdict::Continue(pts) => (pts, None),
             CursorVerdict::Rebase(reason) => (tip, Some(reason)),
         };
+        let held = match attach.cursor {
+            Some((epoch, pts)) if reason.is_none() || epoch == queue_epoch => pts.min(tip),
+            _ => Pts(0),
+        };
         let link = Link::new(key, attach.link, start, attach.window_bytes);
-        self.replace_link(key, link, start, attach.time, reason);
+        self.replace_link(key, link, held, attach.time, reason);
         reply.send(Attached::Live {
             queue_epoch,
             tip,
@@ -367,7 +371,7 @@ impl PartitionLoop {
         &mut self,
         key: LinkKey,
         mut link: Link,
-        start: Pts,
+        held: Pts,
         seen: tenon_base::Timestamp,
         reason: Option<u32>,
     ) {
@@ -388,8 +392,8 @@ impl PartitionLoop {
         if let Some(state) = hot.user.devices.get_mut(&key.device) {
             state.conn_ctr = key.conn_ctr;
             state.seen = state.seen.max(seen);
-            // The device's own cursor is the truth.
-            state.acked = start;
+            // The device's own cursor is the truth. A rebase moves it later, by the subscribe that ends its first page.
+            state.acked = held;
             hot.devices_dirty.insert(key.device);
         }
         hot.exchanges.insert(key.device, key.exchange);
@@ -425,6 +429,10 @@ impl PartitionLoop {
             CursorVerdict::Continue(pts) => {
                 if let Some(link) = hot.links.get_mut(at) {
                     link.restart(pts);
+                }
+                if let Some(state) = hot.user.devices.get_mut(&key.device) {
+                    state.acked = pts;
+                    hot.devices_dirty.insert(key.device);
                 }
                 self.touched.insert(key.user);
             }
