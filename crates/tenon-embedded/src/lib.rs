@@ -23,4 +23,4 @@ pub use blob::DirectoryBlob;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use kv::{FjallKv, KvOptions};
 pub use lock::{DataDir, DataDirError};
-pub use log::{EmbeddedLog, LogMode, LogOptions, RecoveryReport};
+pub use log::{EmbeddedLog, LogMode, LogOptions, LogStepper, RecoveryReport};

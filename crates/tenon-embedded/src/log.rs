@@ -17,5 +17,6 @@ mod shared;
 mod writer;
 
 pub use door::EmbeddedLog;
+pub use driver::LogStepper;
 pub use options::{LogMode, LogOptions};
 pub use recovery::{Damage, Evidence, RecoveryReport, TornTail};

@@ -54,6 +54,17 @@ impl Ledger {
     }
 }
 
+/// Last record per partition whose effects an engine holds, read before the log is opened: the log's recovery takes it as
+/// evidence against silent loss (K3). Empty for a new store.
+///
+/// # Errors
+/// When the checkpoint cannot be read.
+pub fn applied_in(
+    snapshot: &dyn KvSnapshot,
+) -> Result<Vec<(PartitionId, Lsn)>, crate::store::StoreError> {
+    Ok(Ledger::read(snapshot)?.applied.into_iter().collect())
+}
+
 /// What is written comes back, but numbers that nobody can confirm any more.
 #[test]
 fn the_checkpoint_comes_back() {

@@ -36,6 +36,7 @@ pub mod verify;
 pub mod view;
 
 pub use cache::Background;
+pub use checkpoint::applied_in;
 pub use codec::FormatError;
 pub use figures::Figures;
 pub use flush::Flushed;

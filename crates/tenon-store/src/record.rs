@@ -22,7 +22,10 @@ const VERSION: u8 = 1;
 /// Encodes the commands of one organisation, in order.
 pub fn encode_commands(commands: &[Command]) -> Bytes {
     let mut out = Writer::versioned(VERSION);
-    out.fixed(commands.first().map_or(0, |c| c.author.org.0)).varint(commands.len() as u64);
+    let org = commands.first().map_or(0, |c| c.author.org.0);
+    // The organisation is written once: a stranger among them would silently change it.
+    tenon_base::always!(commands.iter().all(|c| c.author.org.0 == org), "one organisation");
+    out.fixed(org).varint(commands.len() as u64);
     for command in commands {
         write_author(&mut out, &command.author);
         out.fixed(command.conv.0).varint(command.cid.0).digest(&command.digest);
@@ -216,7 +219,9 @@ fn read_import(r: &mut Reader) -> Result<ImportEntry, FormatError> {
 /// Encodes user commands of one organisation, in order.
 pub fn encode_user_commands(commands: &[UserCommand]) -> Bytes {
     let mut out = Writer::versioned(VERSION);
-    out.fixed(commands.first().map_or(0, |c| c.author.org.0)).varint(commands.len() as u64);
+    let org = commands.first().map_or(0, |c| c.author.org.0);
+    tenon_base::always!(commands.iter().all(|c| c.author.org.0 == org), "one organisation");
+    out.fixed(org).varint(commands.len() as u64);
     for command in commands {
         write_author(&mut out, &command.author);
         out.varint(command.op_seq.0).digest(&command.digest);

@@ -43,6 +43,11 @@ impl Driver {
         Self { shared, writer, current, batch: Vec::new(), woken: Vec::new(), is_ended: false }
     }
 
+    /// True if a step would find something to write.
+    fn has_work(&self) -> bool {
+        !self.is_ended && self.shared.lock().has_queue()
+    }
+
     /// Writes one group of what waits, or leaves a full segment.
     pub(crate) fn step(&mut self) -> Step {
         if self.is_ended {
@@ -214,6 +219,62 @@ impl Driver {
         if !std::mem::replace(&mut self.is_ended, true) {
             self.shared.handle_ended(Fate::Closed);
         }
+    }
+}
+
+/// The writer of a log without threads ([`EmbeddedLog::open_stepped`](super::EmbeddedLog::open_stepped)): the caller says
+/// when it works.
+pub struct LogStepper {
+    driver: Driver,
+}
+
+impl LogStepper {
+    pub(crate) const fn new(driver: Driver) -> Self {
+        Self { driver }
+    }
+
+    /// True if records wait for a [`step`](Self::step).
+    pub fn has_work(&self) -> bool {
+        self.driver.has_work()
+    }
+
+    /// Writes one group, or leaves a full segment and prepares the next. True if anything was written.
+    pub fn step(&mut self) -> bool {
+        match self.driver.step() {
+            Step::Blocked => {
+                self.driver.prepare_here();
+                self.driver.step() == Step::Wrote
+            }
+            step => step == Step::Wrote,
+        }
+    }
+
+    /// Keeps one more segment ready.
+    pub fn prepare(&mut self) {
+        self.driver.prepare_here();
+    }
+
+    /// A quiet while has passed: a marker proves the last group (L7).
+    pub fn mark_idle(&mut self) {
+        self.driver.mark_idle();
+    }
+
+    /// The planned end: writes what waits and a clean marker. Later calls on the log end
+    /// [`LogError::Closed`](tenon_ports::LogError::Closed).
+    pub fn close(&mut self) {
+        while self.has_work() && self.step() {}
+        self.driver.close();
+    }
+
+    /// True if nothing failed before the end.
+    pub fn is_closed_cleanly(&self) -> bool {
+        matches!(self.driver.shared.lock().fate, Fate::Closed)
+    }
+}
+
+impl std::fmt::Debug for LogStepper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogStepper").finish_non_exhaustive()
     }
 }
 
