@@ -1,0 +1,190 @@
+//! What happens to the server: starts, crashes, planned restarts, damage at rest, the healing at the end.
+
+use super::{Due, World};
+use crate::disk::{DiskFaults, Image, Keep};
+use crate::exec::Polled;
+use crate::front::Front;
+use crate::kv::KvFaults;
+use crate::node::Node;
+
+/// Starts that may fail one after another while faults are played.
+const FAILED_STARTS_MAX: u32 = 20;
+
+impl World {
+    /// Opens the server on what the disk holds.
+    pub(super) fn start(&mut self) {
+        self.is_start_due = false;
+        if self.node.is_some() {
+            return;
+        }
+        let image = self.damage();
+        if !self.is_healed {
+            self.disk.set_faults(self.plan.disk);
+            self.kv.set_faults(self.plan.kv);
+        }
+        let life = self.next_life;
+        self.next_life += 1;
+        self.figures.starts += 1;
+        self.note(7, life, 0);
+        match Node::start(&self.disk, &self.kv, &self.plan.sizes, 1000 + life) {
+            Ok(node) => self.started(node, image.as_ref(), life),
+            Err(text) => self.start_failed(&text, image.as_ref()),
+        }
+        self.after_disk();
+    }
+
+    fn started(&mut self, node: Node, image: Option<&Image>, life: u64) {
+        self.disk.quiet(true);
+        let is_detected = !node.report.damage.is_empty();
+        let verified = if is_detected { Ok(()) } else { self.watch.verify_log(&node) };
+        self.disk.quiet(false);
+        let is_seen = is_detected || verified.is_err();
+        if is_seen && image.is_none() {
+            let text =
+                format!("damage seen where none was done: {:?} {verified:?}", node.report.damage);
+            self.watch.violated("I30", text);
+        }
+        if let Some(image) = image.filter(|_| is_seen) {
+            // What an operator does: the damaged file comes back from a copy.
+            self.figures.damage_found += 1;
+            drop(node);
+            self.timers.clear();
+            self.disk.restore(image);
+            return self.start_after(50_000);
+        }
+        self.failed_starts = 0;
+        let revoked = self.revoked.keys().copied().collect();
+        self.front = Some(Front::new(self.plan.front, life, revoked));
+        self.node = Some(node);
+        self.is_flushing = false;
+        self.is_log_due = false;
+        self.batches_due.clear();
+        self.start_loops();
+        self.schedule_log();
+    }
+
+    fn start_failed(&mut self, text: &str, image: Option<&Image>) {
+        self.failed_starts += 1;
+        self.timers.clear();
+        let is_dead = self.disk.is_dead();
+        if let Some(image) = image {
+            if !is_dead {
+                self.figures.damage_found += 1;
+            }
+            self.disk.restore(image);
+        }
+        let is_played = is_dead
+            || image.is_some()
+            || self.plan.disk.write_error > 0
+            || self.plan.disk.sync_error > 0
+            || self.plan.server.fills;
+        if !is_played || self.failed_starts > FAILED_STARTS_MAX {
+            self.watch.violated("I18", format!("the server does not start: {text}"));
+        }
+        if is_dead {
+            self.figures.crashes += 1;
+            self.figures.deaths_in_disk += 1;
+        }
+        let keep = if is_dead { self.keep() } else { Keep::All };
+        self.disk.crash(keep);
+        self.start_after(100_000);
+    }
+
+    fn start_after(&mut self, us: u64) {
+        if !std::mem::replace(&mut self.is_start_due, true) {
+            self.after(us, Due::Start);
+        }
+    }
+
+    /// Damages a stopped log in one place. Returns a copy of what was before.
+    fn damage(&mut self) -> Option<Image> {
+        if !std::mem::take(&mut self.is_cleanly_stopped) || self.is_healed {
+            return None;
+        }
+        if !self.plan.server.damages || self.rngs.fault.below(2) == 0 {
+            return None;
+        }
+        let image = self.disk.image();
+        let what = self.disk.damage(".log")?;
+        self.figures.damage_done += 1;
+        self.last_damage = what;
+        Some(image)
+    }
+
+    fn keep(&mut self) -> Keep {
+        *self.rngs.fault.pick(&[Keep::Nothing, Keep::All, Keep::Some, Keep::Some])
+    }
+
+    /// Power goes, or the process does.
+    pub(super) fn crash(&mut self) {
+        if self.node.is_none() {
+            return;
+        }
+        self.figures.crashes += 1;
+        let keep = self.keep();
+        self.stop_hard(keep);
+    }
+
+    pub(super) fn stop_hard(&mut self, keep: Keep) {
+        self.note(8, self.figures.crashes, 0);
+        self.front = None;
+        self.node = None;
+        self.timers.clear();
+        self.disk.crash(keep);
+        if self.kv.crash() {
+            self.figures.rollbacks += 1;
+        }
+        self.crash_at_poll = None;
+        self.is_flushing = false;
+        self.is_log_due = false;
+        self.batches_due.clear();
+        self.cut_all();
+        let us = 20_000 + self.rngs.fault.below(300_000);
+        self.start_after(us);
+    }
+
+    /// A planned stop: the log writes its clean marker.
+    pub(super) fn restart(&mut self) {
+        let Some(mut node) = self.node.take() else { return };
+        self.figures.restarts += 1;
+        node.ask_to_stop();
+        for _ in 0..1000 {
+            if matches!(node.poll_one(&mut self.rngs.order), Polled::Idle) {
+                break;
+            }
+        }
+        while node.stepper.has_work() && node.stepper.step() {}
+        self.disk.quiet(true);
+        self.watch.tap(&node, self.plan.sizes.layout);
+        self.disk.quiet(false);
+        node.stepper.close();
+        let is_poisoned = !node.stepper.is_closed_cleanly();
+        self.node = Some(node);
+        if self.disk.is_dead() {
+            return self.after_disk();
+        }
+        self.is_cleanly_stopped = !is_poisoned;
+        self.stop_hard(if is_poisoned { Keep::All } else { Keep::Nothing });
+    }
+
+    /// All faults end.
+    pub(super) fn heal(&mut self) {
+        self.is_healed = true;
+        self.crash_at_poll = None;
+        self.disk.set_faults(DiskFaults {
+            is_buffered_only: self.plan.disk.is_buffered_only,
+            ..DiskFaults::default()
+        });
+        self.kv.set_faults(KvFaults::default());
+        self.disk.fill(false);
+        self.disk.die_in(None);
+        let is_fault = |due: &Due| {
+            matches!(due, Due::Crash(_) | Due::Die(_) | Due::Restart | Due::Fill(_) | Due::Work(_))
+        };
+        self.due.retain(|_, due| !is_fault(due));
+        // The operator restarts what a full or failing disk has stopped.
+        if self.watch.violations.is_empty() {
+            self.stop_hard(Keep::All);
+        }
+    }
+}

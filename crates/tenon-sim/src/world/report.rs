@@ -1,0 +1,213 @@
+//! The end of a run: coming to rest, the last checks, the figures.
+
+use std::fmt::Write as _;
+
+use super::{QUIESCE_US, World};
+use crate::check::{Violation, replay};
+use crate::device::Device;
+use crate::exec::Ended;
+use crate::node::Node;
+use crate::plan::Plan;
+
+macro_rules! figures {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What a run did.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Figures {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Figures {
+            /// Adds those of another run.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// Name and value of each.
+            pub fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),*]
+            }
+        }
+    };
+}
+
+figures! {
+    /// Events of the world.
+    events,
+    /// Polls of rooms.
+    polls,
+    /// Frames that reached devices.
+    frames,
+    /// Commands answered.
+    answers,
+    /// Server starts.
+    starts,
+    /// Crashes.
+    crashes,
+    /// Crashes inside a disk operation.
+    deaths_in_disk,
+    /// Planned restarts.
+    restarts,
+    /// Loops that ended with an error.
+    room_failures,
+    /// Flushes of the store.
+    flushes,
+    /// Places damaged at rest.
+    damage_done,
+    /// Of these, found at the start; the others were harmless.
+    damage_found,
+    /// Connections opened.
+    connects,
+    /// Connections cut by the network.
+    resets,
+    /// Frames held back for long.
+    stalls,
+    /// Apps killed.
+    kills,
+    /// Device databases lost.
+    databases_lost,
+    /// Device databases put back from an older copy.
+    databases_restored,
+    /// Devices removed.
+    revoked,
+    /// Rebases of devices.
+    rebases,
+    /// Times the store fell behind a returned flush.
+    rollbacks,
+    /// Messages in the end.
+    messages,
+    /// Events compared with the truth.
+    compared,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What was played.
+    pub plan: Plan,
+    /// What was broken; empty = passed.
+    pub violations: Vec<Violation>,
+    /// What was done.
+    pub figures: Figures,
+    /// Same seed, same build: same hash.
+    pub trace: String,
+}
+
+impl World {
+    /// Runs until every device is settled and the server has told everything, within a bound.
+    pub(super) fn come_to_rest(&mut self) {
+        let end = self.now_us() + QUIESCE_US;
+        while self.watch.violations.is_empty() {
+            let until = (self.now_us() + 500_000).min(end);
+            while self.now_us() < until && self.watch.violations.is_empty() {
+                if !self.step(until) {
+                    break;
+                }
+            }
+            if self.is_at_rest() {
+                return;
+            }
+            if self.now_us() >= end {
+                let why = self.why_restless();
+                return self.watch.violated("I18", format!("no rest in 120 s: {why}"));
+            }
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let is_idle = |n: &Node| n.is_up() && !n.exec.is_ready() && !n.stepper.has_work();
+        self.devices.iter().filter(|d| !d.is_revoked).all(|d| d.is_settled() && self.is_level(d))
+            && self.node.as_ref().is_some_and(is_idle)
+            && !self.is_flushing
+    }
+
+    /// The device stands where the conversations stand.
+    fn is_level(&self, device: &Device) -> bool {
+        self.watch.truth.conversations.values().filter(|c| c.org == device.org).all(|c| {
+            let held = device.db.convs.get(&c.conv).filter(|h| h.is_joined);
+            match (held, c.timeline(device.user)) {
+                (Some(held), Some(_)) => held.rev >= c.rev,
+                (None, None) => true,
+                _ => false,
+            }
+        })
+    }
+
+    fn why_restless(&self) -> String {
+        let mut why = String::new();
+        for device in self.devices.iter().filter(|d| !d.is_revoked) {
+            if !device.is_settled() {
+                let _written = write!(why, "device {}: {}; ", device.id, device.why_open());
+            } else if !self.is_level(device) {
+                let _written = write!(why, "device {} lags behind; ", device.id);
+            }
+            if why.len() > 1500 {
+                return why;
+            }
+        }
+        let is_up = self.node.as_ref().map(Node::is_up);
+        let _written = write!(why, "server up {is_up:?}, flushing {}", self.is_flushing);
+        why
+    }
+
+    /// Flushes everything and compares server, queues and devices with the truth.
+    pub(super) fn judge(&mut self) {
+        let Some(node) = &self.node else { return };
+        let store = node.store.clone();
+        self.is_flushing = true;
+        self.spawn(
+            "flush",
+            Box::pin(async move {
+                match store.flush_once().await {
+                    Ok(_) => Ended::Done,
+                    Err(error) => Ended::Failed(error.to_string()),
+                }
+            }),
+        );
+        let end = self.now_us() + 10_000_000;
+        while self.is_flushing && self.now_us() < end {
+            if !self.step(end) {
+                break;
+            }
+        }
+        if self.is_flushing {
+            return self.watch.violated("I18", "the last flush does not end".to_owned());
+        }
+        let Some(node) = &self.node else { return };
+        self.disk.quiet(true);
+        let layout = self.plan.sizes.layout;
+        self.watch.tap(node, layout);
+        let view = node.store.view();
+        self.watch.server(&view);
+        let mut users: Vec<(u64, u64)> = self.devices.iter().map(|d| (d.org, d.user)).collect();
+        users.dedup();
+        self.watch.queues(&view, layout, &users);
+        for device in self.devices.iter().filter(|d| !d.is_revoked) {
+            self.watch.device(device);
+        }
+        for pair in self.devices.windows(2) {
+            if pair[0].user == pair[1].user && pair.iter().all(|d| !d.is_revoked) {
+                self.watch.pair(&pair[0], &pair[1]);
+            }
+        }
+        replay::compare(&mut self.watch, &view, &self.plan);
+        self.disk.quiet(false);
+    }
+
+    pub(super) fn report(mut self) -> Report {
+        self.figures.rebases = self.devices.iter().map(|d| d.rebases).sum();
+        self.figures.compared = self.watch.events;
+        self.figures.messages =
+            self.watch.truth.conversations.values().map(|c| c.sent.len() as u64).sum();
+        // The state of every device is part of the trace.
+        for device in &self.devices {
+            self.trace.update(format!("{:?}", device.db).as_bytes());
+        }
+        Report {
+            violations: self.watch.violations.clone(),
+            trace: self.trace.finalize().to_hex()[..16].to_owned(),
+            figures: self.figures.clone(),
+            plan: self.plan.clone(),
+        }
+    }
+}
