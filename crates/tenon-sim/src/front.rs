@@ -590,7 +590,8 @@ impl Front {
     /// Removes a device of a user: no frame after this, no way back.
     pub fn revoke(&mut self, node: &Node, peer: Peer, now: Timestamp) -> Vec<Task> {
         self.revoked.insert(peer.device);
-        node.users().revoke(OrgId(peer.org), UserId(peer.user), Some(DeviceId(peer.device)));
+        let device = Some(DeviceId(peer.device));
+        taken(node.users().revoke(OrgId(peer.org), UserId(peer.user), device));
         let key = LinkKey {
             org: OrgId(peer.org),
             user: UserId(peer.user),

@@ -1,4 +1,13 @@
 //! `tenon-sim`: plays seeds and says what broke. See `docs/assurance.md`.
+//!
+//! # Takes and gives
+//! Seeds and switches -> what broke, figures, and a closing line `N passed, M failed`; the exit code says the same.
+//!
+//! # Invariants
+//! - A seed that is named plays alike in every command.
+//!
+//! # Not here
+//! The runs themselves (the library of this crate).
 
 #![allow(clippy::print_stdout, reason = "this is its output")]
 

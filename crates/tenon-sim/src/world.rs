@@ -11,7 +11,7 @@ use tenon_base::{OrgId, PartitionId, Timestamp};
 
 use crate::check::Watch;
 use crate::device::Device;
-use crate::disk::SimDisk;
+use crate::disk::{Keep, SimDisk};
 use crate::exec::{Ended, Polled, Task, Timers};
 use crate::front::{Front, Note, Peer};
 use crate::kv::SimKv;
@@ -60,6 +60,8 @@ enum Due {
     Die(u64),
     /// A planned restart.
     Restart,
+    /// The process that is followed by this life ends, because its log is poisoned.
+    Reopen(u64),
     /// The disk is full, or is not any more.
     Fill(bool),
 }
@@ -257,6 +259,12 @@ impl World {
                 }
             }
             Due::Restart => self.restart(),
+            Due::Reopen(life) => {
+                // The supervisor sees a poisoned log and starts the process again (L2).
+                if self.node.is_some() && self.next_life == life {
+                    self.stop_hard(Keep::All);
+                }
+            }
             Due::Fill(is_full) => self.disk.fill(is_full && !self.is_healed),
         }
     }
@@ -325,7 +333,7 @@ impl World {
             self.watch.violated("I18", format!("{name} ended without a fault: {text}"));
         }
         self.figures.room_failures += 1;
-        self.stop_hard(crate::disk::Keep::All);
+        self.stop_hard(Keep::All);
     }
 
     fn start_loops(&mut self) {
@@ -437,8 +445,14 @@ impl World {
         if self.rngs.time.below(3) == 0 {
             node.stepper.prepare();
         }
+        let is_poisoned = node.stepper.is_poisoned();
         self.note(3, self.disk.operations(), 0);
         self.after_disk();
+        if is_poisoned && self.node.is_some() {
+            self.figures.poisonings += 1;
+            let us = self.rngs.time.below(1_000_000);
+            self.after(us, Due::Reopen(self.next_life));
+        }
         self.after(10_000, Due::LogIdle);
     }
 

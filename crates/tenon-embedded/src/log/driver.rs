@@ -266,6 +266,11 @@ impl LogStepper {
         self.driver.close();
     }
 
+    /// True once a write or sync has failed: the log takes nothing more until it is opened again (L1, L2).
+    pub fn is_poisoned(&self) -> bool {
+        matches!(self.driver.shared.lock().fate, Fate::Poisoned(_))
+    }
+
     /// True if nothing failed before the end.
     pub fn is_closed_cleanly(&self) -> bool {
         matches!(self.driver.shared.lock().fate, Fate::Closed)

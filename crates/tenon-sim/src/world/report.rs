@@ -48,6 +48,8 @@ figures! {
     deaths_in_disk,
     /// Planned restarts.
     restarts,
+    /// Logs that a failed write or sync has poisoned.
+    poisonings,
     /// Loops that ended with an error.
     room_failures,
     /// Flushes of the store.
