@@ -27,6 +27,7 @@ pub mod metrics;
 mod ops;
 mod reads;
 pub mod service;
+mod turns;
 
 pub use admin::Admin;
 pub use error::ReceiverError;

@@ -1,10 +1,11 @@
 //! Ops: changes of conversations and of the caller's own state.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tenon_base::limits::MEMBERS_PER_COMMAND_MAX;
 use tenon_base::{Cid, ConversationId, OpSeq, UserId};
-use tenon_core::admission::{Op, OpAnswer, SubmitOp};
+use tenon_core::admission::{Op, OpAnswer, Refusal, SubmitOp};
 use tenon_core::command::CreateConversation;
 use tenon_core::conversation::Outcome;
 use tenon_core::handover::{Reply, UserOutcome};
@@ -15,6 +16,7 @@ use crate::ask::{reply as ask_reply, value};
 use crate::ids;
 use crate::limits::code;
 use crate::service::Shared;
+use crate::turns::in_turn;
 
 /// Members of a group when it is made.
 const CREATE_MEMBERS_MAX: usize = 500;
@@ -82,10 +84,10 @@ pub(crate) fn user(shared: &Arc<Shared>, submit: SubmitOp, reply: Reply<OpAnswer
     match op {
         None => {
             let why = if submit.is_void { Rejection::Cancelled } else { Rejection::BadBody };
-            shared.submit_user(chain.with(shared, UserAction::Refused(why)), reply);
+            append(shared, chain, UserAction::Refused(why), reply);
         }
         Some(Op::SetSummary(conv, patch)) => {
-            shared.submit_user(chain.with(shared, UserAction::SetSummary { conv, patch }), reply);
+            append(shared, chain, UserAction::SetSummary { conv, patch }, reply);
         }
         Some(Op::CreateGroup { title, members, history_visible }) => {
             create_group(shared, chain, (title, members, history_visible), reply);
@@ -99,8 +101,7 @@ pub(crate) fn user(shared: &Arc<Shared>, submit: SubmitOp, reply: Reply<OpAnswer
             | Op::Leave
             | Op::SetRole(..),
         ) => {
-            let refused = UserAction::Refused(Rejection::Policy);
-            shared.submit_user(chain.with(shared, refused), reply);
+            append(shared, chain, UserAction::Refused(Rejection::Policy), reply);
         }
     }
 }
@@ -141,7 +142,7 @@ fn create_group(
         (!are_known(shared, author, &members)).then_some(Rejection::TargetUnknown)
     };
     if let Some(refused) = refused {
-        return shared.submit_user(chain.with(shared, UserAction::Refused(refused)), reply);
+        return append(shared, chain, UserAction::Refused(refused), reply);
     }
     let conv = ids::group_of_op(author.org, author.device, author.device_epoch, chain.op_seq);
     let mut members = members;
@@ -163,8 +164,7 @@ fn create_group(
 fn open_direct(shared: &Arc<Shared>, chain: Chain, peer: UserId, reply: Reply<UserOutcome>) {
     let author = chain.author;
     if peer == author.user || !are_known(shared, author, &[peer]) {
-        let refused = UserAction::Refused(Rejection::TargetUnknown);
-        return shared.submit_user(chain.with(shared, refused), reply);
+        return append(shared, chain, UserAction::Refused(Rejection::TargetUnknown), reply);
     }
     let conv = ids::direct(author.org, author.user, peer);
     let create = direct_of(shared, author.user, peer);
@@ -183,6 +183,49 @@ pub(crate) fn direct_of(shared: &Shared, a: UserId, b: UserId) -> CreateConversa
     }
 }
 
+/// Appends an op that needs no work: at once, or in its turn if one before it is still on its way.
+fn append(shared: &Arc<Shared>, chain: Chain, action: UserAction, reply: Reply<UserOutcome>) {
+    if !shared.turns.is_busy(chain.author.device) {
+        return shared.submit_user(chain.with(shared, action), reply);
+    }
+    work(shared, chain, reply, std::future::ready(Ok(action)));
+}
+
+/// What became of the first steps of an op: what to append, or that nothing was done.
+type Worked = Result<UserAction, UserOutcome>;
+
+/// Works on a reader and appends in the order in which the device's ops came.
+fn work(
+    shared: &Arc<Shared>,
+    chain: Chain,
+    reply: Reply<UserOutcome>,
+    steps: impl Future<Output = Worked> + Send + 'static,
+) {
+    let (before, turn) = shared.turns.take(chain.author.device);
+    let room = Arc::clone(shared);
+    let busy = |code| UserOutcome::Retry { code, after_ms: 200 };
+    shared.work(reply, busy, async move {
+        let last = |worked| {
+            let handed = match worked {
+                Ok(action) => {
+                    let (reply, outcome) = ask_reply();
+                    room.submit_user(chain.with(&room, action), reply);
+                    Ok(outcome)
+                }
+                Err(outcome) => Err(outcome),
+            };
+            async move {
+                let stopped = UserOutcome::Retry { code: code::NO_LEADER, after_ms: 500 };
+                match handed {
+                    Ok(outcome) => value(outcome).await.unwrap_or(stopped),
+                    Err(outcome) => outcome,
+                }
+            }
+        };
+        in_turn(before, turn, steps, last).await
+    });
+}
+
 /// Makes the conversation first and notes it on the chain afterwards: a crash between repeats the first, which is idempotent.
 fn make(
     shared: &Arc<Shared>,
@@ -191,24 +234,16 @@ fn make(
     create: CreateConversation,
     reply: Reply<UserOutcome>,
 ) {
-    let room = Arc::clone(shared);
-    let busy = |code| UserOutcome::Retry { code, after_ms: 200 };
-    shared.work(reply, busy, async move {
-        let action = Action::Create(create);
-        let command = room.command(chain.author, conv, (Cid(0), [0; 16]), action);
-        let (made, outcome) = ask_reply();
-        room.submit(command, made);
+    let command = shared.command(chain.author, conv, (Cid(0), [0; 16]), Action::Create(create));
+    let (made, outcome) = ask_reply();
+    shared.submit(command, made);
+    work(shared, chain, reply, async move {
         match value(outcome).await {
-            Ok(Outcome::Ok(_)) => {}
-            Ok(Outcome::Retry { code, after_ms }) => return UserOutcome::Retry { code, after_ms },
-            Ok(Outcome::Rejected(why)) => {
-                return settle(&room, chain, UserAction::Refused(why)).await;
-            }
-            Ok(_) | Err(_) => {
-                return UserOutcome::Retry { code: code::NO_LEADER, after_ms: 500 };
-            }
+            Ok(Outcome::Ok(_)) => Ok(UserAction::MadeConversation { conv }),
+            Ok(Outcome::Rejected(why)) => Ok(UserAction::Refused(why)),
+            Ok(Outcome::Retry { code, after_ms }) => Err(UserOutcome::Retry { code, after_ms }),
+            Ok(_) | Err(_) => Err(UserOutcome::Retry { code: code::NO_LEADER, after_ms: 500 }),
         }
-        settle(&room, chain, UserAction::MadeConversation { conv }).await
     });
 }
 
@@ -219,8 +254,7 @@ fn remove_device(
     reply: Reply<UserOutcome>,
 ) {
     let room = Arc::clone(shared);
-    let busy = |code| UserOutcome::Retry { code, after_ms: 200 };
-    shared.work(reply, busy, async move {
+    work(shared, chain, reply, async move {
         let mine = room.identity.read(|d| {
             d.devices_of(chain.author.org, chain.author.user)
                 .map(|d| d.device)
@@ -228,19 +262,14 @@ fn remove_device(
                 .collect::<Vec<_>>()
         });
         if mine.is_empty() && device.is_some() {
-            return settle(&room, chain, UserAction::Refused(Rejection::TargetUnknown)).await;
+            return Ok(UserAction::Refused(Rejection::TargetUnknown));
         }
         for device in mine {
             if let Err(refusal) = room.remove_device(chain.author, device).await {
-                return UserOutcome::Retry { code: refusal.code, after_ms: refusal.after_ms };
+                let Refusal { code, after_ms } = refusal;
+                return Err(UserOutcome::Retry { code, after_ms });
             }
         }
-        settle(&room, chain, UserAction::MadeConversation { conv: ConversationId(0) }).await
+        Ok(UserAction::MadeConversation { conv: ConversationId(0) })
     });
-}
-
-async fn settle(shared: &Shared, chain: Chain, action: UserAction) -> UserOutcome {
-    let (reply, outcome) = ask_reply();
-    shared.submit_user(chain.with(shared, action), reply);
-    value(outcome).await.unwrap_or(UserOutcome::Retry { code: code::NO_LEADER, after_ms: 500 })
 }

@@ -17,6 +17,7 @@ use crate::identity::keys::Keys;
 use crate::identity::{Identity, IdentityLoop, LoginWorker};
 use crate::ids::MessageIds;
 use crate::limits::{Limits, code};
+use crate::turns::Turns;
 use crate::{Metrics, Options, ReceiverError};
 
 /// What the receiver needs from outside.
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) ids: MessageIds,
     pub(crate) limits: Limits,
+    pub(crate) turns: Turns,
     conversations: Vec<mpsc::Sender<Job<Command, Outcome>>>,
     users: Vec<mpsc::Sender<Job<UserCommand, UserOutcome>>>,
     work: mpsc::Sender<Work>,
@@ -128,6 +130,7 @@ impl Service {
         let shared = Arc::new(Shared {
             ids: MessageIds::new(doors.random.next_u64()),
             limits: Limits::new(options.rates),
+            turns: Turns::default(),
             identity,
             metrics,
             conversations: conversation_senders,

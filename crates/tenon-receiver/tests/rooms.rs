@@ -508,3 +508,42 @@ async fn what_is_refused_for_good_consumes_its_number() {
     }
     house.close().await;
 }
+
+/// Ops of one device that are handed over without waiting are decided in their order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pipelined_ops_keep_their_order() {
+    let house = house().await;
+    house.users(&["ada"]).await;
+    let ada = house.device("ada", "a").await;
+    let mut waiting = Vec::new();
+    for n in 1..=32u64 {
+        let op = match n % 3 {
+            0 => Op::OpenDirect(UserId(n)),
+            _ => Op::CreateGroup {
+                title: format!("group {n}"),
+                members: Vec::new(),
+                history_visible: true,
+            },
+        };
+        let (reply, answer) = reply();
+        let submit = SubmitOp {
+            author: ada,
+            conv: ConversationId(0),
+            n,
+            is_void: false,
+            type_number: 1,
+            raw: Bytes::from(n.to_string()),
+            op: Some(op),
+        };
+        house.receiver.submit_op(submit, reply);
+        waiting.push(answer);
+    }
+    for (n, answer) in (1..).zip(waiting) {
+        match (n % 3, get(answer).await) {
+            (0, OpAnswer::User(UserOutcome::Rejected(Rejection::TargetUnknown)))
+            | (1 | 2, OpAnswer::User(UserOutcome::Ok { .. })) => {}
+            (_, other) => panic!("op {n}: {other:?}"),
+        }
+    }
+    house.close().await;
+}
