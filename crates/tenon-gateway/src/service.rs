@@ -9,7 +9,7 @@ use tenon_base::Clock;
 use tenon_core::admission::Admission;
 use tenon_core::handover::{Conversations, Multicast, Users};
 use tenon_wire::{ErrorCode, close_reason};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -20,6 +20,9 @@ use crate::tls::{self, Tls};
 use crate::transport::accept::Reception;
 use crate::{GatewayError, GatewayOptions, Metrics};
 
+/// Connections that the kernel holds until they are accepted, cut to `net.core.somaxconn`: when all devices come back at
+/// once, those beyond it try again after 1, 3 and 7 s.
+const BACKLOG: u32 = 65_535;
 /// Pause after a failed accept: out of descriptors is not cured by trying faster.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections asked to go between two pauses of a planned stop.
@@ -83,7 +86,7 @@ impl Gateway {
             return Err(GatewayError::PlainOutsideLoopback(address));
         }
         let failed = |source| GatewayError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Listening { gateway: self, listener, address, tls })
     }
@@ -119,6 +122,14 @@ impl Listening {
         drain(&house, &mut connections).await;
         teller.abort();
     }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    // A port in TIME_WAIT from the run before may be taken at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(
