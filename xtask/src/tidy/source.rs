@@ -27,6 +27,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         findings.extend(module_name(path));
         findings.extend(front_page(path, text));
         findings.extend(named_tests(tree, path, text));
+        findings.extend(named_pages(tree, path, text));
         match syn::parse_file(text) {
             Ok(file) => findings.extend(functions(path, text, &file)),
             Err(error) => {
@@ -89,6 +90,29 @@ fn named_tests(tree: &Tree, path: &Path, text: &str) -> Vec<Finding> {
             if name.starts_with("tests/") && !tree.has(&home.join(name)) {
                 let what = format!("there is no `{name}` in this crate");
                 findings.push(finding(path, index + 1, "named-test", what));
+            }
+        }
+    }
+    findings
+}
+
+/// A page that a comment or a message names (`docs/x.md`) exists. This crate's own tests name pages that do not.
+fn named_pages(tree: &Tree, path: &Path, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if path.starts_with("xtask") {
+        return findings;
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    for (index, line) in text.lines().enumerate() {
+        for rest in line.split("docs/").skip(1) {
+            let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+            let Some(name) = rest[..end].trim_end_matches('.').strip_suffix(".md") else {
+                continue;
+            };
+            let page = Path::new("docs").join(format!("{name}.md"));
+            if !tree.has(&page) {
+                let what = format!("there is no page {}", page.display());
+                findings.push(finding(path, index + 1, "named-page", what));
             }
         }
     }
@@ -238,6 +262,15 @@ mod tests {
         assert_eq!(rules("crates/a/src/b.rs", text), ["named-test"]);
         let files = [("crates/a/src/b.rs", text), ("crates/a/tests/x.rs", "")];
         assert!(check(&Tree::of(&files)).is_empty());
+    }
+
+    #[test]
+    fn a_page_that_a_source_names_must_exist() {
+        let text = "//! See `docs/a.md`, docs/errors/<text>.md and docs/b.md.\n";
+        let files = [("crates/a/src/b.rs", text), ("docs/a.md", "")];
+        let found: Vec<String> =
+            check(&Tree::of(&files)).into_iter().map(|found| found.what).collect();
+        assert_eq!(found, ["there is no page docs/b.md"]);
     }
 
     #[test]
