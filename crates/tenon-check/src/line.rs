@@ -167,12 +167,13 @@ pub(crate) struct Line<'a> {
     pub(crate) unread: Option<u64>,
 }
 
-/// A shown message: seq, id, digest of the content.
+/// A shown message: seq, id, digest of the content, whether it was edited.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Row<'a>(
     pub(crate) u64,
     #[serde(borrow)] pub(crate) Name<'a>,
     #[serde(borrow, default)] pub(crate) Option<Name<'a>>,
+    #[serde(default)] pub(crate) bool,
 );
 
 impl Line<'_> {
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn numbers_and_text_are_names() {
-        let text = r#"{"at_us":1,"actor":7,"n":1,"op":"render","rows":[[1,5,"ab"],[2,"x"],[3,"y",null]],"more":{}}"#;
+        let text = r#"{"at_us":1,"actor":7,"n":1,"op":"render","rows":[[1,5,"ab"],[2,"x"],[3,"y",null,true]],"more":{}}"#;
         let Ok(Parsed::Line(line)) = parse(text) else { panic!("it parses") };
         assert_eq!(line.actor.0, "7");
         assert_eq!(line.rows[0].1.id(), 5);

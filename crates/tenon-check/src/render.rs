@@ -35,7 +35,8 @@ impl Checker {
             });
             let body = row.2.as_ref().map_or(0, |body| body.digest());
             let (id, told_us) = (row.1.id(), line.at_us);
-            let message = Message { id, body, told_us, is_changed: is_gone, ..Message::default() };
+            let message =
+                Message { id, body, told_us, is_changed: is_gone || row.3, ..Message::default() };
             self.say(Said { conversation, seq, message })?;
         }
         Ok(())

@@ -11,11 +11,11 @@ impl Checker {
         if line.kind()? == "invoke" {
             return self.begin(actor, call, line);
         }
-        let open = self
-            .device(actor)?
-            .calls
-            .remove(&call)
-            .ok_or_else(|| Malformed::Call { actor: line.actor.0.to_string(), call })?;
+        let open = self.device(actor)?.calls.remove(&call);
+        let open = match open {
+            Some(open) => open,
+            None => self.begun_before(call, line)?,
+        };
         match line.kind()? {
             "ok" => self.acked(actor, open, line),
             "fail" => {
@@ -31,6 +31,15 @@ impl Checker {
                 Ok(())
             }
         }
+    }
+
+    /// A call that began before the recording did: its end names the conversation.
+    fn begun_before(&mut self, call: u64, line: &Line<'_>) -> Result<OpenCall, Malformed> {
+        if line.conversation.is_none() {
+            return Err(Malformed::Call { actor: line.actor.0.to_string(), call });
+        }
+        let (conversation, place) = (self.conversation_of(line)?, self.here);
+        Ok(OpenCall { conversation, body: 0, begun_us: 0, behind: 0, place })
     }
 
     fn begin(&mut self, actor: Index, call: u64, line: &Line<'_>) -> Result<(), Malformed> {
@@ -102,6 +111,9 @@ impl Checker {
     }
 
     fn in_time(&mut self, open: &OpenCall, line: &Line<'_>) {
+        if open.begun_us == 0 {
+            return;
+        }
         let took_us = line.at_us.saturating_sub(open.begun_us);
         self.report.slowest_us = self.report.slowest_us.max(took_us);
         let Some(max_ms) = self.header.send_ms else { return };

@@ -15,6 +15,7 @@ mod handle;
 mod http;
 mod link;
 mod options;
+mod record;
 mod task;
 mod time;
 mod tls;
@@ -24,6 +25,7 @@ mod websocket;
 pub use handle::{Client, ClientError, Events, HistoryRows, Sent};
 pub use http::{SignIn, sign_in};
 pub use options::{ClientOptions, Scheme, ServerUrl, StoreChoice, UrlError};
+pub use record::RecordTo;
 pub use time::{SystemClock, SystemRandom};
 pub use tls::{Tls, TlsError, Trust};
 

@@ -271,6 +271,9 @@ pub(crate) struct Send {
     pub(crate) client: Client,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Append what this device asks, is answered and is told to a file, for `tenon check`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// What to say.
     pub(crate) text: String,
 }
@@ -279,6 +282,9 @@ pub(crate) struct Send {
 pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) client: Client,
+    /// Append what this device asks, is answered and is told to a file, for `tenon check`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// End after this many events.
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
@@ -290,6 +296,9 @@ pub(crate) struct History {
     pub(crate) client: Client,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Append what this device asks, is answered and is told to a file, for `tenon check`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// Everything, oldest first, instead of the newest page.
     #[arg(long)]
     pub(crate) all: bool,

@@ -56,6 +56,14 @@ pub enum ClientError {
     /// The server can not be reached, or says what is not understood.
     #[error("connection failed: {0}")]
     Link(String),
+    /// The record can not be written.
+    #[error("record {}: {error}", path.display())]
+    Record {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        error: Arc<std::io::Error>,
+    },
     /// The local store failed.
     #[error("{0}")]
     Store(Arc<StoreError>),
@@ -161,7 +169,7 @@ impl Client {
     /// Opens the store and starts the task; the link comes up in the background. Must run inside a tokio runtime.
     ///
     /// # Errors
-    /// [`ClientError::Store`] if the local store can not be opened.
+    /// [`ClientError::Store`] if the local store can not be opened, [`ClientError::Record`] if the record can not.
     pub async fn connect(options: ClientOptions) -> Result<(Self, Events), ClientError> {
         let (wish_sender, wishes) = mpsc::channel(WISHES_MAX);
         let (event_sender, events) = mpsc::channel(options.events_max.max(1));
@@ -358,6 +366,15 @@ impl Client {
     pub async fn command(&self, command: Command) -> Result<(), ClientError> {
         let sent = self.wishes.send(Wish::Command(command)).await;
         sent.map_err(|_| ClientError::Closed)
+    }
+
+    /// Says in the record that this device is at rest: no send is under way, and everything was given to it. What it
+    /// lacks from now on counts as lost. Nothing without [`ClientOptions::record`].
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn record_rest(&self) -> Result<(), ClientError> {
+        self.call(Wish::Rest).await
     }
 
     /// Ends the link politely, commits what is known and closes the store. Commands without outcome stay in the

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tenon_base::{Clock, Random};
 
+use super::record::RecordTo;
 use super::time::{SystemClock, SystemRandom};
 use super::tls::Tls;
 use crate::engine::{Auth, EngineConfig};
@@ -114,6 +115,10 @@ pub struct ClientOptions {
     pub engine: EngineConfig,
     /// Events that wait for the app before the stream is held back.
     pub events_max: usize,
+    /// Appends what this device asks for, is answered and is shown to a file, for `tenon check`: see
+    /// `docs/formats/history.md`. Digests instead of texts. For tests and measurements: each line is written at once,
+    /// in the client's task.
+    pub record: Option<RecordTo>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness of pauses.
@@ -129,6 +134,7 @@ impl ClientOptions {
             store: StoreChoice::Memory,
             engine: EngineConfig::new(auth),
             events_max: 1_024,
+            record: None,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tenon_base::Deadline;
+use tenon_base::{Deadline, Timestamp};
 use tenon_wire::{flag, v1};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -19,6 +19,7 @@ use super::ClientEvent;
 use super::handle::{ClientError, HistoryRows, LEFT};
 use super::link::Link;
 use super::options::{ClientOptions, StoreChoice};
+use super::record::Record;
 use super::time::{now, until};
 use super::waiters::{Reply, Waiter, Waiters, answer};
 use crate::engine::{
@@ -69,6 +70,7 @@ pub(super) enum Wish {
         conv: u64,
         reply: Reply<()>,
     },
+    Rest(Reply<()>),
     Close(Reply<()>),
 }
 
@@ -81,7 +83,8 @@ enum Job {
 /// What the work gave.
 enum Done {
     Commit(u64, Result<(), StoreError>),
-    Rows(Reply<HistoryRows>, Result<HistoryRows, ClientError>),
+    /// The conversation, the rows, and how many the user deleted.
+    Rows(Reply<HistoryRows>, u64, Result<(HistoryRows, usize), ClientError>),
 }
 
 type BoxStore = Box<dyn Store>;
@@ -118,6 +121,7 @@ pub(super) struct Task {
     sleep: Pin<Box<Sleep>>,
     sleep_at: Option<Deadline>,
     closing: Option<Vec<Reply<()>>>,
+    record: Option<Record>,
 }
 
 impl Task {
@@ -135,6 +139,14 @@ impl Task {
         if !matches!(options.store, StoreChoice::Folder(_)) {
             options.engine.keeps_events = false;
         }
+        let is_kept = matches!(options.store, StoreChoice::Folder(_));
+        let record = options.record.as_ref().map(|to| {
+            Record::open(to, is_kept).map_err(|error| ClientError::Record {
+                path: to.path.clone(),
+                error: Arc::new(error),
+            })
+        });
+        let record = record.transpose()?;
         let choice = options.store.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let mut store = open_store(&choice)?;
@@ -165,6 +177,7 @@ impl Task {
             sleep: Box::pin(tokio::time::sleep(IDLE)),
             sleep_at: None,
             closing: None,
+            record,
         })
     }
 
@@ -201,6 +214,7 @@ impl Task {
         if let Some(link) = self.link.take() {
             link.finish().await;
         }
+        self.note(Record::close);
         drop(self.store.take());
         for reply in self.closing.into_iter().flatten() {
             answer(reply, Ok(()));
@@ -260,9 +274,15 @@ impl Task {
 
     fn on_wish(&mut self, wish: Wish) {
         match wish {
-            Wish::Command(command) => self.command(command),
+            Wish::Command(command) => {
+                if let Command::MarkRead { conv, up_to_seq, .. } = command {
+                    self.note(|record, now| record.read(conv, up_to_seq, now));
+                }
+                self.command(command);
+            }
             Wish::Send { send, after, queued, settled } => {
                 let ticket = self.waiters.add(Waiter::Command { queued, settled });
+                self.note(|record, _| record.offered(ticket, &send));
                 self.command(Command::Send { ticket, send, after });
             }
             Wish::Op { op, after, queued, settled } => {
@@ -283,12 +303,32 @@ impl Task {
                 } else if waits && !self.is_listed {
                     self.lists.push(reply);
                 } else {
-                    answer(reply, Ok(self.engine.list()));
+                    answer(reply, Ok(self.shown_list()));
                 }
             }
             Wish::Join { conv, reply } => self.waiters.await_join(conv, reply),
+            Wish::Rest(reply) => {
+                let lines = self.engine.list();
+                self.note(|record, now| record.rest(&lines, now));
+                answer(reply, Ok(()));
+            }
             Wish::Close(reply) => self.close(Some(reply)),
         }
+    }
+
+    /// The list for the app.
+    fn shown_list(&mut self) -> Vec<ListLine> {
+        let lines = self.engine.list();
+        self.note(|record, now| record.list(&lines, now));
+        lines
+    }
+
+    /// Writes to the record, if there is one.
+    fn note(&mut self, write: impl FnOnce(&mut Record, Timestamp)) {
+        let Some(record) = &mut self.record else { return };
+        let now = self.options.clock.now();
+        record.identify(self.engine.device(), now);
+        write(record, now);
     }
 
     fn stopped(&self) -> Option<ClientError> {
@@ -386,6 +426,11 @@ impl Task {
     }
 
     fn on_answer(&mut self, ticket: u64, said: Answer) {
+        self.note(|record, now| match &said {
+            Answer::Queued { local } => record.queued(ticket, *local, now),
+            Answer::Refused(_) => record.not_queued(ticket),
+            _ => {}
+        });
         match (self.waiters.take(ticket), said) {
             (Some(Waiter::Command { queued, settled }), Answer::Queued { local }) => {
                 queued.into_iter().for_each(|reply| answer(reply, Ok(local)));
@@ -403,12 +448,13 @@ impl Task {
     }
 
     fn on_event(&mut self, event: AppEvent) {
+        self.note(|record, now| record.event(&event, now));
         match &event {
             AppEvent::Settled { settled, .. } => self.waiters.settled(settled),
             AppEvent::ListComplete => {
                 self.is_listed = true;
                 for reply in std::mem::take(&mut self.lists) {
-                    answer(reply, Ok(self.engine.list()));
+                    answer(reply, Ok(self.shown_list()));
                 }
             }
             AppEvent::State(state) => {
@@ -505,7 +551,13 @@ impl Task {
                 tracing::error!(%error, "local store failed");
                 self.engine.handle_commit_failed(&error.to_string());
             }
-            Done::Rows(reply, rows) => answer(reply, rows),
+            Done::Rows(reply, conv, rows) => {
+                let rows = rows.map(|(rows, hidden)| {
+                    self.note(|record, now| record.page(conv, &rows, hidden, now));
+                    rows
+                });
+                answer(reply, rows);
+            }
         }
     }
 }
@@ -549,14 +601,19 @@ fn perform(store: &mut dyn Store, job: Job) -> Done {
     match job {
         Job::Commit(tx, ops) => Done::Commit(tx, store.commit(ops)),
         Job::Rows(answer, reply) => {
+            let conv = answer.conv;
             let rows = rows_of(store, *answer).map_err(ClientError::from);
-            Done::Rows(reply, rows)
+            Done::Rows(reply, conv, rows)
         }
     }
 }
 
-/// The rows of an answer: those it carries, or the stored ones; what the user deleted is left out.
-fn rows_of(store: &mut dyn Store, answer: HistoryAnswer) -> Result<HistoryRows, StoreError> {
+/// The rows of an answer: those it carries, or the stored ones; what the user deleted is left out
+/// and counted.
+fn rows_of(
+    store: &mut dyn Store,
+    answer: HistoryAnswer,
+) -> Result<(HistoryRows, usize), StoreError> {
     let HistoryAnswer { conv, lo, hi, is_floor, is_stable, rows, privates, overlay } = answer;
     let (mut rows, mut privates) = (rows, privates);
     if rows.is_empty() && privates.is_empty() && lo <= hi {
@@ -564,6 +621,7 @@ fn rows_of(store: &mut dyn Store, answer: HistoryAnswer) -> Result<HistoryRows, 
         rows = store.messages(RowRange { conv, lo, hi, limit, is_upward: false })?;
         privates = store.privates(conv, if is_floor { 0 } else { lo }, hi)?;
     }
+    let all = rows.len();
     rows.retain(|row| row.flags & flag::HIDDEN == 0);
     if let Some(overlay) = overlay {
         let is_shown = |seq: u64| {
@@ -573,5 +631,6 @@ fn rows_of(store: &mut dyn Store, answer: HistoryAnswer) -> Result<HistoryRows, 
         rows.retain(|row| is_shown(row.seq));
         privates.retain(|row| !overlay.deleted_pids.contains(&row.pid));
     }
-    Ok(HistoryRows { rows, privates, lo, hi, is_floor, is_stable })
+    let hidden = all - rows.len();
+    Ok((HistoryRows { rows, privates, lo, hi, is_floor, is_stable }, hidden))
 }

@@ -1,13 +1,16 @@
 //! Commands that speak as a device: send, tail, list, history.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tenon_base::ConversationId;
 use tenon_client::driver::{
-    Client, ClientError, ClientEvent, ClientOptions, Events, ServerUrl, StoreChoice, Tls, Trust,
+    Client, ClientError, ClientEvent, ClientOptions, Events, RecordTo, ServerUrl, StoreChoice, Tls,
+    Trust,
 };
 use tenon_client::engine::{Auth, ConnectionState, HistoryWant, ListLine};
 use tenon_wire::v1::{self, content};
@@ -53,7 +56,18 @@ fn server_url(text: &str) -> Result<ServerUrl, ServerError> {
     parse(&format!("tcp://{text}")).or_else(|_| parse(&format!("tls://{text}")))
 }
 
-async fn connect(args: &cli::Client, keeps: bool) -> Result<(Client, Events), ServerError> {
+/// The device in a history: the same for the same credential, and not the credential.
+fn record_to(args: &cli::Client, path: &Path) -> RecordTo {
+    let sum = digest(&SHA256, args.token.trim().as_bytes());
+    let hex: String = sum.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    RecordTo { path: path.to_owned(), actor: hex.into() }
+}
+
+async fn connect(
+    args: &cli::Client,
+    keeps: bool,
+    record: Option<&Path>,
+) -> Result<(Client, Events), ServerError> {
     let auth = Auth::Credential(Bytes::copy_from_slice(args.token.trim().as_bytes()));
     let mut options = ClientOptions::new(server_url(&args.server)?, auth);
     options.store = match &args.device_dir {
@@ -64,6 +78,7 @@ async fn connect(args: &cli::Client, keeps: bool) -> Result<(Client, Events), Se
     if args.device_dir.is_none() {
         options.engine.keeps_rows = false;
     }
+    options.record = record.map(|path| record_to(args, path));
     let trust = args.tls_ca.clone().map_or(Trust::System, Trust::File);
     if args.server.starts_with("tls") || args.server.contains("s://") || args.tls_ca.is_some() {
         options.tls = Some(Tls::new(&trust).map_err(|error| {
@@ -133,7 +148,7 @@ async fn target(client: &Client, target: &cli::Target) -> Result<ConversationId,
 }
 
 pub(super) async fn send(args: cli::Send, is_json: bool) -> Result<ExitCode, ServerError> {
-    let (client, events) = connect(&args.client, false).await?;
+    let (client, events) = connect(&args.client, false, args.record.as_deref()).await?;
     online(&client).await?;
     let conv = target(&client, &args.target).await?;
     let sent = client.send_text(conv, args.text.as_str()).await?;
@@ -164,7 +179,7 @@ pub(super) async fn send(args: cli::Send, is_json: bool) -> Result<ExitCode, Ser
 }
 
 pub(super) async fn tail(args: cli::Tail, is_json: bool) -> Result<ExitCode, ServerError> {
-    let (client, mut events) = connect(&args.client, true).await?;
+    let (client, mut events) = connect(&args.client, true, args.record.as_deref()).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     while left > 0 {
@@ -201,7 +216,7 @@ pub(super) async fn tail(args: cli::Tail, is_json: bool) -> Result<ExitCode, Ser
 }
 
 pub(super) async fn list(args: cli::Client, is_json: bool) -> Result<ExitCode, ServerError> {
-    let (client, events) = connect(&args, true).await?;
+    let (client, events) = connect(&args, true, None).await?;
     online(&client).await?;
     for line in client.list().await? {
         let row = list_row(&line);
@@ -241,7 +256,7 @@ fn list_row(line: &ListLine) -> Value {
 }
 
 pub(super) async fn history(args: cli::History, is_json: bool) -> Result<ExitCode, ServerError> {
-    let (client, events) = connect(&args.client, false).await?;
+    let (client, events) = connect(&args.client, false, args.record.as_deref()).await?;
     online(&client).await?;
     let conv = target(&client, &args.target).await?;
     let mut above = 0;

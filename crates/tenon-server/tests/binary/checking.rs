@@ -1,6 +1,8 @@
 //! `tenon check`: exit codes and what it prints.
 
-use crate::harness::{Place, Ran, binary};
+use std::time::{Duration, Instant};
+
+use crate::harness::{PATIENCE, Place, Ran, binary};
 
 const CLEAN: &str = r#"{"tenon_history":1,"expect":["I1"]}
 {"at_us":1,"actor":"a","n":1,"op":"open","user":"u","store":"new"}
@@ -37,4 +39,61 @@ fn check_says_what_is_broken_by_its_exit_code() {
     let ran = check(&place, &CLEAN.replace("I1", "I15"), &[]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.out.contains("I15 was expected"), "{ran:?}");
+}
+
+/// Commands record into one file; what they saw is judged, and a changed file is found out.
+#[test]
+fn commands_record_a_history_that_is_clean() {
+    let place = Place::new();
+    let server = place.serve();
+    place.tenon(&["user", "add", "ada", "bob"]).ok();
+    place.tenon(&["group", "create", "pair", "--member", "ada", "--member", "bob"]).ok();
+    let (ada, bob) = (place.mint("ada", "a"), place.mint("bob", "b"));
+    let file = place.dir.join("recorded.jsonl");
+    let file = file.to_str().unwrap();
+    let folder = place.dir.join("bob");
+    let kept = ["--record", file, "--device-dir", folder.to_str().unwrap(), "--count", "3"];
+    std::thread::scope(|scope| {
+        let tail = scope.spawn(|| server.device("tail", &bob, &kept).ok());
+        let begun = Instant::now();
+        while !std::fs::read_to_string(file).is_ok_and(|text| text.contains("\"open\"")) {
+            assert!(begun.elapsed() < PATIENCE, "the tail does not sign in");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for text in ["one", "two", "three"] {
+            server.device("send", &ada, &["--group", "pair", "--record", file, text]).ok();
+        }
+        tail.join().unwrap();
+    });
+    server.device("history", &ada, &["--group", "pair", "--all", "--record", file]).ok();
+
+    let judge = || Ran::of(binary().args(["check", "--json", file]).output().unwrap());
+    let ran = judge();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let row = ran.rows().remove(0);
+    assert_eq!(
+        (&row["acked"], &row["messages"], &row["devices"]),
+        (&3.into(), &3.into(), &2.into())
+    );
+    let decided = |name: &str| {
+        let rules = row["rules"].as_array().unwrap();
+        let rule = rules.iter().find(|rule| rule["rule"] == name).unwrap();
+        rule["decided"].as_u64().unwrap()
+    };
+    for rule in ["acked-lost", "ack-elsewhere", "hole-not-shown", "sender-order", "before-sent"] {
+        assert!(decided(rule) > 0, "{rule} had nothing to decide: {row}");
+    }
+    let text = std::fs::read_to_string(file).unwrap();
+    for secret in ["one", "three", ada.as_str(), bob.as_str()] {
+        assert!(!text.contains(secret), "no text and no credential stands in a history");
+    }
+    // The page loses its second row.
+    let rows = text.find("\"rows\":[[").map(|at| at + "\"rows\":[".len()).unwrap();
+    let second = rows + text[rows..].find("],[").unwrap() + 1;
+    let third = second + 1 + text[second + 1..].find("],[").unwrap() + 1;
+    std::fs::write(file, format!("{}{}", &text[..second], &text[third..])).unwrap();
+    let ran = judge();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.rows()[0]["findings"][0]["rule"], "acked-lost");
+    assert_eq!(server.stop(), 0);
 }
