@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::harness::{PATIENCE, Place};
 use bytes::Bytes;
 use tenon_base::ConversationId;
-use tenon_client::driver::{Client, ClientEvent, ClientOptions, StoreChoice};
+use tenon_client::driver::{Client, ClientEvent, ClientOptions, RecordTo, StoreChoice};
 use tenon_client::engine::{Auth, HistoryWant};
 use tenon_wire::event_type;
 
@@ -29,9 +29,11 @@ struct Device {
 }
 
 async fn device(address: &str, token: &str, folder: PathBuf, conv: ConversationId) -> Device {
+    let (path, actor) = (folder.with_extension("jsonl"), folder.to_string_lossy().into());
     let auth = Auth::Credential(Bytes::copy_from_slice(token.as_bytes()));
     let mut options = ClientOptions::new(format!("tcp://{address}").parse().unwrap(), auth);
     options.store = StoreChoice::Folder(folder);
+    options.record = Some(RecordTo { path, actor });
     options.engine.backoff_max = Duration::from_millis(500);
     let (client, mut events) = Client::connect(options).await.unwrap();
     let heard = Heard::default();
@@ -123,10 +125,27 @@ async fn exchange(total: usize, kills: usize) {
         assert_eq!(timeline(&device.client, conv).await, order, "the same on every device");
     }
     for device in devices {
+        device.client.record_rest().await.unwrap();
         device.client.close().await.unwrap();
     }
+    judge(&place, wanted);
     assert_eq!(server.stop(), 0);
     place.tenon(&["verify"]).ok();
+}
+
+/// What the devices recorded breaks no invariant.
+fn judge(place: &Place, acked: usize) {
+    let header = place.dir.join("header.jsonl");
+    let text = r#"{"tenon_history":1,"unique_bodies":true,"all_senders":true,
+        "expect":["I1","I2","I3","I4","I5","I6","I7","I8","I9","I10","I15","I18","E2"]}"#;
+    std::fs::write(&header, text.replace('\n', "") + "\n").unwrap();
+    let labels = ["a1", "a2", "b1", "b2", "b3"].map(|label| place.dir.join(label));
+    let recorded = labels.map(|path| path.with_extension("jsonl"));
+    let files: Vec<PathBuf> = std::iter::once(header).chain(recorded).collect();
+    let report = tenon_check::check_files(&files, tenon_check::Options::default()).unwrap();
+    assert_eq!(report.findings, Vec::new());
+    assert_eq!(report.untested, Vec::<String>::new());
+    assert_eq!((report.acked, report.messages, report.at_rest), (acked as u64, acked as u64, 5));
 }
 
 /// All messages as the device shows them.
