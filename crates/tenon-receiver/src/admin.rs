@@ -448,6 +448,10 @@ impl Admin {
         let org = self.author().org;
         users.sort_unstable();
         users.dedup();
+        // The owner is among the first members, however many there are.
+        if let Some(at) = users.iter().position(|user| *user == owner) {
+            users[..=at].rotate_right(1);
+        }
         let (first, rest) = users.split_at(users.len().min(MEMBERS_PER_COMMAND));
         let options = &self.shared().options;
         let create = Action::Create(CreateConversation {
