@@ -10,6 +10,7 @@ mod bench;
 mod check;
 pub(crate) mod configuration;
 mod local;
+mod tail;
 mod talk;
 
 /// Exit code of a command that did its work but left something out.
@@ -27,7 +28,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, ServerError> {
         Command::Import(import) => local::import(import, is_json).await,
         Command::Verify(data) => local::verify(data, is_json).await,
         Command::Send(args) => talk::send(args, is_json).await,
-        Command::Tail(args) => talk::tail(args, is_json).await,
+        Command::Tail(args) => tail::tail(args, is_json).await,
         Command::List(args) => talk::list(args, is_json).await,
         Command::History(args) => talk::history(args, is_json).await,
         Command::Check(args) => check::run(&args, is_json),

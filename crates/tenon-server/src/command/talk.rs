@@ -9,8 +9,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tenon_base::ConversationId;
 use tenon_client::driver::{
-    Client, ClientError, ClientEvent, ClientOptions, Events, RecordTo, ServerUrl, StoreChoice, Tls,
-    Trust,
+    Client, ClientError, ClientOptions, Events, RecordTo, ServerUrl, StoreChoice, Tls, Trust,
 };
 use tenon_client::engine::{Auth, ConnectionState, HistoryWant, ListLine};
 use tenon_wire::v1::{self, content};
@@ -21,7 +20,9 @@ use crate::error::ServerError;
 use crate::output;
 
 /// Rows of one page of history.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
+/// Events that wait while a command fetches what a long absence skipped.
+const EVENTS_MAX: usize = 65_536;
 /// How long a command waits for the server before it says that it cannot be reached.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -63,13 +64,14 @@ fn record_to(args: &cli::Client, path: &Path) -> RecordTo {
     RecordTo { path: path.to_owned(), actor: hex.into() }
 }
 
-async fn connect(
+pub(super) async fn connect(
     args: &cli::Client,
     keeps: bool,
     record: Option<&Path>,
 ) -> Result<(Client, Events), ServerError> {
     let auth = Auth::Credential(Bytes::copy_from_slice(args.token.trim().as_bytes()));
     let mut options = ClientOptions::new(server_url(&args.server)?, auth);
+    options.events_max = EVENTS_MAX;
     options.store = match &args.device_dir {
         Some(dir) => StoreChoice::Folder(dir.clone()),
         None if keeps => StoreChoice::Memory,
@@ -178,43 +180,6 @@ pub(super) async fn send(args: cli::Send, is_json: bool) -> Result<ExitCode, Ser
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn tail(args: cli::Tail, is_json: bool) -> Result<ExitCode, ServerError> {
-    let (client, mut events) = connect(&args.client, true, args.record.as_deref()).await?;
-    let mut left = args.count.unwrap_or(u64::MAX);
-    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
-    while left > 0 {
-        let event = tokio::select! {
-            biased;
-            _ = &mut stop => break,
-            event = events.next() => event,
-        };
-        let Some(event) = event else { return Err(ClientError::Closed.into()) };
-        match event {
-            ClientEvent::Sync { event, .. } => {
-                output::line(&show(&event_row(&event), is_json));
-                left -= 1;
-            }
-            ClientEvent::Rebased { rebased, .. } => {
-                let row = json!({ "kind": "rebased", "what": format!("{rebased:?}") });
-                output::line(&show(&row, is_json));
-            }
-            ClientEvent::Jumped { jumped, .. } => {
-                let row = json!({ "kind": "jumped", "what": format!("{jumped:?}") });
-                output::line(&show(&row, is_json));
-            }
-            ClientEvent::State(ConnectionState::Stopped { code, text }) => {
-                return Err(ClientError::Stopped { code, text: text.to_string() }.into());
-            }
-            _ => {}
-        }
-    }
-    // What was printed is handled; what was not comes again.
-    events.handled();
-    events.leave();
-    client.close().await?;
-    Ok(ExitCode::SUCCESS)
-}
-
 pub(super) async fn list(args: cli::Client, is_json: bool) -> Result<ExitCode, ServerError> {
     let (client, events) = connect(&args, true, None).await?;
     online(&client).await?;
@@ -289,7 +254,7 @@ pub(super) async fn history(args: cli::History, is_json: bool) -> Result<ExitCod
 }
 
 /// One event as an object; a message has the form that `send` and `history` print too.
-fn event_row(event: &v1::SyncEvent) -> Value {
+pub(super) fn event_row(event: &v1::SyncEvent) -> Value {
     if event.r#type == event_type::MESSAGE {
         return json!({
             "kind": "message",
@@ -314,7 +279,7 @@ fn event_row(event: &v1::SyncEvent) -> Value {
     })
 }
 
-fn message_row(conv: u64, row: &v1::MessageRow) -> Value {
+pub(super) fn message_row(conv: u64, row: &v1::MessageRow) -> Value {
     json!({
         "kind": "message",
         "conversation": conv.to_string(),
@@ -358,7 +323,7 @@ fn text_of(body: &[u8]) -> String {
     }
 }
 
-fn show(row: &Value, is_json: bool) -> String {
+pub(super) fn show(row: &Value, is_json: bool) -> String {
     if is_json {
         return row.to_string();
     }

@@ -125,6 +125,60 @@ fn a_tail_goes_on_where_it_stopped() {
     assert_eq!(texts, expected, "without loss or repeats");
 }
 
+/// Away for more than the queue hands on: the list is fetched, and the tail prints what was skipped.
+#[test]
+fn a_tail_that_was_away_for_long_misses_nothing() {
+    let place = Place::new();
+    let config =
+        place.config("[limits]\ndevice = \"0/s 0\"\nuser = \"0/s 0\"\nconversation = \"0/s 0\"\n");
+    let server = place.serve_with(&["--config", config.to_str().unwrap()]);
+    place.tenon(&["user", "add", "ada", "bob"]).ok();
+    let (ada, bob) = (place.mint("ada", "desk"), place.mint("bob", "desk"));
+    let folder = place.dir.join("device");
+    let run = |count: u64| {
+        let mut tail = binary();
+        tail.args(["tail", "--json", "--server", &server.address, "--token", &bob]);
+        tail.arg("--device-dir").arg(&folder).args(["--count", &count.to_string()]);
+        tail.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    server.device("send", &ada, &["--to", "bob", "0"]).ok();
+    let mut first = run(1);
+    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("rebased"));
+    server.device("send", &ada, &["--to", "bob", "1"]).ok();
+    assert!(lines.next().unwrap().unwrap().contains("\"text\":\"1\""));
+    assert!(first.wait().unwrap().success());
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(flood(&server.address, &ada, 1_200));
+    let second = run(1_200).wait_with_output().unwrap();
+    assert!(second.status.success());
+    let rows: Vec<serde_json::Value> = String::from_utf8(second.stdout)
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(rows[0]["kind"], "rebased", "more than the stream hands on");
+    let texts: Vec<String> =
+        rows[1..].iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect();
+    let expected: Vec<String> = (2..1_202).map(|n| n.to_string()).collect();
+    assert_eq!(texts, expected);
+}
+
+/// Sends the numbers from 2 on, one after the other, to the only conversation of the device.
+async fn flood(address: &str, token: &str, count: u64) {
+    use tenon_client::driver::{Client, ClientOptions};
+    let auth = tenon_client::engine::Auth::Credential(token.to_owned().into());
+    let options = ClientOptions::new(format!("tcp://{address}").parse().unwrap(), auth);
+    let (client, mut events) = Client::connect(options).await.unwrap();
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+    let conv = tenon_base::ConversationId(client.list().await.unwrap()[0].conv);
+    for n in 0..count {
+        client.send_text(conv, (n + 2).to_string()).await.unwrap();
+    }
+    client.close().await.unwrap();
+}
+
 #[test]
 fn a_revoked_device_is_out_within_a_second() {
     let place = Place::new();
