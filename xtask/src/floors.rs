@@ -41,6 +41,7 @@ const HOUSE: &[(&str, Floor, &[&str])] = &[
     ("tenon-bench", Floor::Beside, &[]),
     ("tenon-check", Floor::Beside, &[]),
     ("tenon-chaos", Floor::Beside, &[]),
+    ("tenon-fuzz", Floor::Beside, &[]),
     ("xtask", Floor::Beside, &[]),
 ];
 

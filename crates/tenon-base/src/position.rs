@@ -171,6 +171,11 @@ impl Lsn {
         assert!(generation < 0x8000 && offset <= Self::OFFSET_MASK);
         Self(((generation as u64) << Self::OFFSET_BITS) | offset)
     }
+    /// A position that was read from somewhere, if it can be one and has a next.
+    pub const fn checked(raw: u64) -> Option<Self> {
+        let has_next = raw & Self::OFFSET_MASK < Self::OFFSET_MASK;
+        if raw >> 63 == 0 && has_next { Some(Self(raw)) } else { None }
+    }
     /// The log generation.
     pub const fn generation(self) -> u16 {
         (self.0 >> Self::OFFSET_BITS) as u16
@@ -198,4 +203,7 @@ fn lsn_orders_by_generation_then_offset() {
     assert!(Lsn::new(1, 0) > Lsn::new(0, 1 << 47));
     assert!(i64::try_from(Lsn::new(0x7fff, Lsn::OFFSET_MASK).0).is_ok());
     assert_eq!(Lsn::new(3, 9).next(), Lsn::new(3, 10));
+    assert_eq!(Lsn::checked(Lsn::new(3, 9).0), Some(Lsn::new(3, 9)));
+    assert_eq!(Lsn::checked(Lsn::new(3, Lsn::OFFSET_MASK).0), None, "no next");
+    assert_eq!(Lsn::checked(1 << 63), None, "no generation");
 }

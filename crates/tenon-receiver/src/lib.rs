@@ -20,6 +20,8 @@ mod ask;
 mod batcher;
 mod devices;
 pub mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod identity;
 mod ids;
 mod limits;

@@ -266,6 +266,11 @@ impl Index {
         })
     }
 
+    /// What the checksum of the body row covers besides the row.
+    pub(crate) fn body_context(&self) -> Bytes {
+        self.key.context(self.first, self.ordinal, self.key_id)
+    }
+
     pub(crate) fn is_inline(&self) -> bool {
         self.inline.is_some()
     }
@@ -292,8 +297,7 @@ impl Index {
     }
 
     fn open_body(&self, row: &Bytes) -> Result<Bytes, FormatError> {
-        let context = self.key.context(self.first, self.ordinal, self.key_id);
-        let mut r = Reader::versioned(checked(row, &context)?, VERSION)?;
+        let mut r = Reader::versioned(checked(row, &self.body_context())?, VERSION)?;
         let is_ours = r.varint()? == self.key.flush
             && r.varint()? == self.ordinal
             && r.varint()? == self.key_id

@@ -175,13 +175,21 @@ impl Reader {
     pub fn varint32(&mut self) -> Result<u32, FormatError> {
         u32::try_from(self.varint()?).map_err(|_| FormatError::Damaged)
     }
-    /// A count of things that take at least one byte each, so that a lie cannot make us allocate.
+    /// A count of things that take at least one byte each.
     ///
     /// # Errors
     /// [`FormatError`].
     pub fn count(&mut self) -> Result<usize, FormatError> {
+        self.count_of(1)
+    }
+    /// A count of things that take at least `bytes_min` each, so that a lie cannot make us allocate: room for `n` values
+    /// may be made at once, since they are as many as the bytes behind can hold.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn count_of(&mut self, bytes_min: usize) -> Result<usize, FormatError> {
         let n = usize::try_from(self.varint()?).map_err(|_| FormatError::Damaged)?;
-        if n > self.0.len() { Err(FormatError::Short) } else { Ok(n) }
+        if n > self.0.len() / bytes_min.max(1) { Err(FormatError::Short) } else { Ok(n) }
     }
     /// See [`Writer::byte`].
     ///

@@ -20,6 +20,8 @@ pub mod figures;
 pub mod flush;
 #[cfg(test)]
 mod formats;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod hash;
 mod home;
 pub mod memtable;

@@ -61,7 +61,7 @@ impl Numbers {
         self.aborted.push((first, last));
         self.aborted.sort_unstable();
         self.aborted.dedup_by(|later, earlier| {
-            let joins = later.0 <= earlier.1 + 1;
+            let joins = later.0 <= earlier.1.saturating_add(1);
             if joins {
                 earlier.1 = earlier.1.max(later.1);
             }

@@ -18,6 +18,15 @@ use crate::table::queue::{read_item, write_item};
 use crate::table::sender::decode_rejection;
 
 const VERSION: u8 = 1;
+/// Bytes that a command takes at least: author 11, conversation 8, cid 1, digest 16, void 1, message id 8, time 1,
+/// refusal 1, action 1.
+const COMMAND_BYTES_MIN: usize = 48;
+/// The same of a user command: author 11, number 1, digest 16, void 1, time 1, action 2.
+const USER_COMMAND_BYTES_MIN: usize = 32;
+/// The same of a fan-out: organisation 8, source 8, index 1, time 1, item 10, recipients 1.
+const FAN_OUT_BYTES_MIN: usize = 29;
+/// The same of an import entry: key 16, time 1, user 8, item 1.
+const IMPORT_BYTES_MIN: usize = 26;
 
 /// Encodes the commands of one organisation, in order.
 pub fn encode_commands(commands: &[Command]) -> Bytes {
@@ -43,7 +52,7 @@ pub fn encode_commands(commands: &[Command]) -> Bytes {
 pub fn decode_commands(payload: Bytes) -> Result<Vec<Command>, FormatError> {
     let mut r = Reader::versioned(payload, VERSION)?;
     let org = OrgId(r.fixed()?);
-    let count = r.count()?;
+    let count = r.count_of(COMMAND_BYTES_MIN)?;
     let mut commands = Vec::with_capacity(count);
     for _ in 0..count {
         commands.push(Command {
@@ -92,7 +101,7 @@ fn write_users(out: &mut Writer, users: &[UserId]) {
 }
 
 fn read_users(r: &mut Reader) -> Result<Vec<UserId>, FormatError> {
-    let count = r.count()?;
+    let count = r.count_of(8)?;
     let mut users = Vec::with_capacity(count);
     for _ in 0..count {
         users.push(UserId(r.fixed()?));
@@ -167,7 +176,7 @@ fn read_action(r: &mut Reader) -> Result<Action, FormatError> {
         7 => Action::SetRole { user: UserId(r.fixed()?), role: decode_role(r.byte()?)? },
         8 => Action::ReadMark { up_to: Seq(r.varint()?), cnt: Cnt(r.varint()?) },
         9 => {
-            let count = r.count()?;
+            let count = r.count_of(IMPORT_BYTES_MIN)?;
             let mut entries = Vec::with_capacity(count);
             for _ in 0..count {
                 entries.push(read_import(r)?);
@@ -238,7 +247,7 @@ pub fn encode_user_commands(commands: &[UserCommand]) -> Bytes {
 pub fn decode_user_commands(payload: Bytes) -> Result<Vec<UserCommand>, FormatError> {
     let mut r = Reader::versioned(payload, VERSION)?;
     let org = OrgId(r.fixed()?);
-    let count = r.count()?;
+    let count = r.count_of(USER_COMMAND_BYTES_MIN)?;
     let mut commands = Vec::with_capacity(count);
     for _ in 0..count {
         commands.push(UserCommand {
@@ -331,7 +340,7 @@ pub fn encode_fan_out(items: &[FanOut]) -> Bytes {
 /// [`FormatError`].
 pub fn decode_fan_out(payload: Bytes) -> Result<Vec<FanOut>, FormatError> {
     let mut r = Reader::versioned(payload, VERSION)?;
-    let count = r.count()?;
+    let count = r.count_of(FAN_OUT_BYTES_MIN)?;
     let mut items = Vec::with_capacity(count);
     for _ in 0..count {
         let org = OrgId(r.fixed()?);

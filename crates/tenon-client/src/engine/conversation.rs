@@ -176,7 +176,8 @@ impl Conversation {
             ItemSource::TooLong => tip,
             ItemSource::List if self.intervals.is_empty() || !is_small(row.rev) => tip,
             ItemSource::List => row.rev,
-            _ if lands_on_join && is_small(row.join_rev - 1) => row.join_rev - 1,
+            // Never above the tip, whatever the line says: what lies there is not known.
+            _ if lands_on_join && is_small(row.join_rev - 1) => (row.join_rev - 1).min(tip),
             _ if is_small(row.rev) => row.rev,
             _ => tip,
         }

@@ -7,6 +7,7 @@
 //! 96 header checksum of the previous record on the device 4 (chain) | header CRC-32C over all before it 4
 //! ```
 
+use tenon_base::Lsn;
 use tenon_base::limits::RECORD_BYTES_MAX;
 
 /// Size of the header.
@@ -188,6 +189,11 @@ impl Frame {
         }
         if frame.payload_bytes as usize > RECORD_BYTES_MAX {
             return Err(BadFrame::Length);
+        }
+        // A checksum that fits proves that somebody wrote it, not that it makes sense.
+        let is_record = frame.partition != NO_PARTITION;
+        if Lsn::checked(frame.lsn).is_none() || (is_record && frame.lsn == 0) {
+            return Err(BadFrame::Header);
         }
         Ok(Decoded { frame, checksum, payload_checksum: take_u32(header, 12) })
     }

@@ -4,6 +4,8 @@
 //! segment: header 4 KiB | data, groups at 4 KiB boundaries | footer 16 KiB at the fixed end
 //! ```
 
+use tenon_base::Lsn;
+
 use super::frame::{put_u32, put_u64, take_u32, take_u64};
 
 /// Size of the header.
@@ -166,13 +168,25 @@ impl Footer {
                 leader_epoch: take_u64(block, at + 22),
             }
         };
+        let entries: Vec<FooterEntry> = (0..count).map(entry).collect();
+        if !entries.iter().all(FooterEntry::makes_sense) {
+            return Err(BadBlock::Damaged);
+        }
         Ok(Self {
             device_id: take_u64(block, 16),
             use_number: take_u32(block, 24),
             end: take_u32(block, 28),
             checksum: take_u32(block, 32),
-            entries: (0..count).map(entry).collect(),
+            entries,
         })
+    }
+}
+
+impl FooterEntry {
+    /// A checksum that fits proves that somebody wrote it, not that it can be true.
+    fn makes_sense(&self) -> bool {
+        let is_here = self.offset != 0;
+        is_here == (self.first != 0) && self.first <= self.last && Lsn::checked(self.last).is_some()
     }
 }
 

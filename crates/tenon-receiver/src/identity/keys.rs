@@ -107,7 +107,9 @@ pub(crate) fn parse_app_credential(text: &[u8]) -> Option<(AppId, &[u8])> {
 fn parse<'a>(prefix: &str, text: &'a [u8]) -> Option<(u64, &'a [u8])> {
     let rest = text.strip_prefix(prefix.as_bytes())?;
     let (id, secret) = (rest.get(..16)?, rest.get(17..)?);
-    if rest.get(16) != Some(&b'_') || secret.len() != SECRET_CHARS {
+    // The parser of numbers would take a sign as well.
+    let is_hex = id.iter().all(u8::is_ascii_hexdigit);
+    if !is_hex || rest.get(16) != Some(&b'_') || secret.len() != SECRET_CHARS {
         return None;
     }
     let id = u64::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()?;
@@ -162,6 +164,7 @@ mod tests {
             assert_eq!(parse_credential(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(parse_credential(text.replace("_", "-").as_bytes()), None);
+        assert_eq!(parse_credential(text.replacen('0', "+", 1).as_bytes()), None, "a sign");
     }
 
     #[test]

@@ -114,3 +114,14 @@ fn decode_body(kind: u32, body: Bytes) -> Result<EventBody, FormatError> {
         other => Err(FormatError::Unknown(u64::from(other))),
     }
 }
+
+/// Decodes a body and, if it is one, decodes again what is written of it.
+///
+/// # Errors
+/// [`FormatError`] if it is none. What does not come back is a panic.
+#[cfg(feature = "fuzz")]
+pub(crate) fn check_body(kind: u32, body: Bytes) -> Result<(), FormatError> {
+    let body = decode_body(kind, body)?;
+    assert_eq!(decode_body(kind, encode_body(&body)).as_ref(), Ok(&body), "a body comes back");
+    Ok(())
+}

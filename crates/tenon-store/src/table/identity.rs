@@ -15,6 +15,8 @@ use crate::store::StoreError;
 use crate::view::View;
 
 const VERSION: u8 = 1;
+/// Bytes that a user takes at least: two ids of 8, three texts of 1, and four numbers of 1.
+const USER_BYTES_MIN: usize = 23;
 /// Rows read in one step of the load.
 const LOAD_STEP: usize = 4096;
 
@@ -125,7 +127,7 @@ pub fn decode_command(payload: Bytes) -> Result<IdentityCommand, FormatError> {
     Ok(match r.byte()? {
         1 => IdentityCommand::PutOrg(read_org(&mut r)?),
         2 => {
-            let count = r.count()?;
+            let count = r.count_of(USER_BYTES_MIN)?;
             let mut users = Vec::with_capacity(count);
             for _ in 0..count {
                 users.push(read_user(&mut r)?);
