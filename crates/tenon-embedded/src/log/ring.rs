@@ -182,7 +182,11 @@ impl Ring {
         };
         let mut block = AlignedBuffer::new(HEADER_BYTES);
         Header { device: self.device, use_number }.encode(block.bytes_mut());
-        self.write_synced(slot.file.as_ref(), block.bytes(), 0)?;
+        if let Err(error) = self.write_synced(slot.file.as_ref(), block.bytes(), 0) {
+            // The header may be on the disk all the same. The same file must take this use: two files of one use do not open.
+            self.lock().free.push_front(slot);
+            return Err(error);
+        }
         let mut state = self.lock();
         state.prepared.push_back(Segment::new(use_number, slot));
         state.next_use = use_number + 1;
