@@ -224,8 +224,21 @@ impl PartitionLoop {
         for user in &item.recipients {
             self.hot.load(view, item.org, *user)?;
             self.tell(view, item.org, *user, item.ts, &item.item);
+            if let Some(own) = self.kept_settings(*user, &item.item) {
+                self.tell(view, item.org, *user, item.ts, &own);
+            }
         }
         Ok(())
+    }
+
+    /// Whoever comes back to a conversation finds his own settings, which the leader's line does not hold: a device that was
+    /// installed in between has never heard of them.
+    fn kept_settings(&self, user: UserId, item: &QueueItem) -> Option<QueueItem> {
+        let QueueItem::Inline(event) = item else { return None };
+        let UserEvent::ConversationAdded { item, .. } = event.as_ref() else { return None };
+        let line = self.hot.hot(user)?.user.lines.get(&item.tip.conv)?;
+        let summary = Some(&line.summary).filter(|summary| summary.ver > 0)?.clone();
+        Some(QueueItem::Inline(Arc::new(UserEvent::SummaryChanged { summary })))
     }
 
     /// Puts one thing into one queue.
