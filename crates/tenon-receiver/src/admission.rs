@@ -25,17 +25,17 @@ use crate::{identity, ops, reads};
 
 impl Admission for ReceiverHandle {
     fn hello(&self, hello: HelloRequest, reply: Reply<Result<Admitted, Refusal>>) {
-        let verified = match self.shared.verify(&hello) {
-            Ok(verified) => verified,
+        let ticket = match self.shared.verify(&hello) {
+            Ok(ticket) => ticket,
             Err(refusal) => return reply.send(Err(refusal)),
         };
         if !hello.renew_device_epoch {
-            return reply.send(self.shared.admit(&verified, hello.device_epoch));
+            return reply.send(self.shared.admit(&ticket, hello.device_epoch));
         }
         let shared = Arc::clone(&self.shared);
         self.shared.work(reply, |code| Err(Refusal::of(code)), async move {
-            let epoch = shared.renew_epoch(&verified, hello.device_epoch).await?;
-            shared.admit(&verified, epoch)
+            let epoch = shared.renew_epoch(&ticket, hello.device_epoch).await?;
+            shared.admit(&ticket, epoch)
         });
     }
 
@@ -128,14 +128,9 @@ impl From<Limited> for Refusal {
     }
 }
 
-/// A new session and its right to exist were checked.
-struct Verified {
-    ticket: Ticket,
-}
-
 impl Shared {
     /// Opens what the device presents. No I/O: a ticket is a sealed struct, a credential one keyed hash.
-    fn verify(&self, hello: &HelloRequest) -> Result<Verified, Refusal> {
+    fn verify(&self, hello: &HelloRequest) -> Result<Ticket, Refusal> {
         let now = self.doors.clock.now();
         let ticket = match &hello.auth {
             Auth::Ticket(sealed) => self.open(sealed, false, now)?,
@@ -151,7 +146,7 @@ impl Shared {
             return Err(Refusal::of(code::TICKET_INVALID));
         }
         self.check_session(&ticket)?;
-        Ok(Verified { ticket })
+        Ok(ticket)
     }
 
     fn open(&self, sealed: &[u8], is_resume: bool, now: Timestamp) -> Result<Ticket, Refusal> {
@@ -208,8 +203,7 @@ impl Shared {
         })
     }
 
-    fn admit(&self, verified: &Verified, device_epoch: DeviceEpoch) -> Result<Admitted, Refusal> {
-        let ticket = &verified.ticket;
+    fn admit(&self, ticket: &Ticket, device_epoch: DeviceEpoch) -> Result<Admitted, Refusal> {
         let random = self.doors.random.as_ref();
         let resume_key = identity::secret(random);
         let until = self.doors.clock.now().plus(RESUME_LIFE);
@@ -232,10 +226,9 @@ impl Shared {
 
     async fn renew_epoch(
         &self,
-        verified: &Verified,
+        ticket: &Ticket,
         presented: DeviceEpoch,
     ) -> Result<DeviceEpoch, Refusal> {
-        let ticket = &verified.ticket;
         let author = Author {
             org: ticket.org,
             user: ticket.user,

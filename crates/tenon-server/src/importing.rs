@@ -59,7 +59,7 @@ pub(crate) fn slack_dry_run(path: &Path) -> Result<Value, ServerError> {
 
 /// Imports a Slack export. May be interrupted and run again: what stands is known by its key.
 pub(crate) async fn slack(
-    operator: &dyn Operator,
+    operator: &Operator,
     path: &Path,
     events: &Events,
 ) -> Result<Value, ServerError> {
@@ -68,7 +68,7 @@ pub(crate) async fn slack(
     let archive = blocking(move || Archive::open(opened)).await?;
     let archive = Arc::new(archive);
     let mut run = Run {
-        admin: operator.admin(),
+        admin: &operator.admin,
         ids,
         events,
         report: archive.report().clone(),

@@ -12,7 +12,7 @@ use tenon_gateway::{Gateway, GatewayOptions, TlsSource};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::admin::operate::HouseOperator;
+use crate::admin::operate::Operator;
 use crate::admin::socket;
 use crate::cli::Serve;
 use crate::command::configuration;
@@ -56,7 +56,7 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
 
     let (stop, stopped) = watch::channel(false);
     let data = house.ground().data.path().to_owned();
-    let operator = Arc::new(HouseOperator::of(&house));
+    let operator = Arc::new(Operator::of(&house));
     let administration =
         tokio::spawn(socket::serve(socket::bind(&data)?, operator, stopped.clone()));
     let observer = observe::start(&config, &house, stop.clone()).await?;

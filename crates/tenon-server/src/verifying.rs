@@ -21,11 +21,11 @@ use replay::Replay;
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// Verifies. Problems are told as rows; any makes the command fail.
-pub(crate) async fn verify(operator: &dyn Operator, events: &Events) -> Result<Value, ServerError> {
+pub(crate) async fn verify(operator: &Operator, events: &Events) -> Result<Value, ServerError> {
     let progress = |done, what: &str| Event::Progress { done, total: 4, what: what.to_owned() };
     tell(events, progress(0, "store")).await?;
-    operator.store().flush_once().await?;
-    let store = operator.store().clone();
+    operator.store.flush_once().await?;
+    let store = operator.store.clone();
     let report = tokio::task::spawn_blocking(move || store.view().verify())
         .await
         .map_err(|_| ServerError::Panicked)??;
@@ -37,15 +37,15 @@ pub(crate) async fn verify(operator: &dyn Operator, events: &Events) -> Result<V
     let mut count = report.problems_count;
 
     tell(events, progress(1, "log")).await?;
-    let layout = operator.layout();
+    let layout = operator.layout;
     let partitions = layout.conversation_partitions().chain(layout.user_partitions());
     let mut logged = Logged::default();
     for partition in partitions.chain([PartitionId::IDENTITY]) {
-        read_partition(operator.store(), operator.log(), partition, &mut logged).await?;
+        read_partition(&operator.store, &operator.log, partition, &mut logged).await?;
     }
     tell(events, progress(2, "log against store")).await?;
-    let log = Arc::clone(operator.log()) as Arc<dyn Log>;
-    let replayed = replay::compare(operator.store(), &log, layout).await?;
+    let log = Arc::clone(&operator.log) as Arc<dyn Log>;
+    let replayed = replay::compare(&operator.store, &log, layout).await?;
     if let Replay::Different(partitions) = &replayed {
         for partition in partitions {
             let what = "the tables are not what a replay of the log gives";

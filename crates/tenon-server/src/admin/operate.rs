@@ -1,9 +1,12 @@
 //! What each request does.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tenon_base::OrgId;
 use tenon_core::Layout;
+use tenon_embedded::EmbeddedLog;
 use tenon_receiver::Admin;
 use tenon_receiver::admin::NewUser;
 use tenon_store::Store;
@@ -17,65 +20,33 @@ use crate::{importing, verifying};
 /// Accounts in one step of a list.
 const LIST_STEP: usize = 1_000;
 
-/// What administration works on.
-pub(crate) trait Operator: Send + Sync {
-    fn admin(&self) -> &Admin;
-    fn store(&self) -> &Store;
-    fn log(&self) -> &std::sync::Arc<tenon_embedded::EmbeddedLog>;
-    fn layout(&self) -> Layout;
-    fn data(&self) -> &Path;
-    /// Seed of the ids that an import makes.
-    fn id_key(&self) -> [u8; 32];
-}
-
-/// The parts of a house that administration needs.
-pub(crate) struct HouseOperator {
-    admin: Admin,
-    store: Store,
-    log: std::sync::Arc<tenon_embedded::EmbeddedLog>,
-    layout: Layout,
+/// The parts of a house that administration works on.
+pub(crate) struct Operator {
+    pub(crate) admin: Admin,
+    pub(crate) store: Store,
+    pub(crate) log: Arc<EmbeddedLog>,
+    pub(crate) layout: Layout,
     data: PathBuf,
-    org: u64,
+    org: OrgId,
 }
 
-impl HouseOperator {
+impl Operator {
     pub(crate) fn of(house: &House) -> Self {
         let ground = house.ground();
         Self {
             admin: house.admin(),
             store: ground.store.clone(),
-            log: std::sync::Arc::clone(&ground.log),
+            log: Arc::clone(&ground.log),
             layout: ground.node.layout,
             data: ground.data.path().to_owned(),
-            org: ground.node.org.0,
+            org: ground.node.org,
         }
     }
-}
 
-impl Operator for HouseOperator {
-    fn admin(&self) -> &Admin {
-        &self.admin
-    }
-
-    fn store(&self) -> &Store {
-        &self.store
-    }
-
-    fn log(&self) -> &std::sync::Arc<tenon_embedded::EmbeddedLog> {
-        &self.log
-    }
-
-    fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    fn data(&self) -> &Path {
-        &self.data
-    }
-
-    fn id_key(&self) -> [u8; 32] {
+    /// Seed of the ids that an import makes.
+    pub(crate) fn id_key(&self) -> [u8; 32] {
         let mut key = [0; 32];
-        key[..8].copy_from_slice(&self.org.to_le_bytes());
+        key[..8].copy_from_slice(&self.org.0.to_le_bytes());
         key
     }
 }
@@ -98,11 +69,11 @@ pub(crate) async fn tell(events: &Events, event: Event) -> Result<(), ServerErro
 
 /// Does what was asked.
 pub(crate) async fn operate(
-    operator: &dyn Operator,
+    operator: &Operator,
     request: Request,
     events: &Events,
 ) -> Result<Value, ServerError> {
-    let admin = operator.admin();
+    let admin = &operator.admin;
     match request {
         Request::UserAdd { names, display } => user_add(admin, names, display, events).await,
         Request::UserList {} => user_list(admin, events).await,
@@ -149,7 +120,7 @@ pub(crate) async fn operate(
         Request::ImportSlack { path } => importing::slack(operator, &path, events).await,
         Request::Verify {} => verifying::verify(operator, events).await,
         Request::Flush {} => {
-            let flushed = operator.store().flush_once().await?;
+            let flushed = operator.store.flush_once().await?;
             Ok(json!({
                 "values": flushed.values,
                 "state_rows": flushed.state_rows,
@@ -159,7 +130,7 @@ pub(crate) async fn operate(
         Request::Status {} => Ok(json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
-            "data": operator.data(),
+            "data": operator.data,
         })),
     }
 }

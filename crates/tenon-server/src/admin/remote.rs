@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::operate::{HouseOperator, operate};
+use super::operate::{Operator, operate};
 use super::{Event, Request, socket};
 use crate::config::Config;
 use crate::error::ServerError;
@@ -93,7 +93,7 @@ async fn in_process(
         .await
         .map_err(|_| ServerError::Panicked)??;
     let house = Raised::raise(ground, config).await?.run(Arc::new(NoMulticast)).await?;
-    let operator = HouseOperator::of(&house);
+    let operator = Operator::of(&house);
     let (events, mut waiting) = mpsc::channel(64);
     let work = tokio::spawn(async move { operate(&operator, request, &events).await });
     while let Some(event) = waiting.recv().await {

@@ -45,7 +45,7 @@ pub(crate) fn bind(data: &Path) -> Result<UnixListener, ServerError> {
 /// Serves until stop.
 pub(crate) async fn serve(
     listener: UnixListener,
-    operator: Arc<dyn Operator>,
+    operator: Arc<Operator>,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -70,7 +70,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(stream: UnixStream, operator: Arc<dyn Operator>) -> io::Result<()> {
+async fn answer(stream: UnixStream, operator: Arc<Operator>) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     let me = rustix::process::geteuid().as_raw();
     if peer.uid() != me && peer.uid() != 0 {
@@ -88,7 +88,7 @@ async fn answer(stream: UnixStream, operator: Arc<dyn Operator>) -> io::Result<(
         }
     };
     let (events, mut waiting) = mpsc::channel(EVENTS_MAX);
-    let work = tokio::spawn(async move { operate(operator.as_ref(), request, &events).await });
+    let work = tokio::spawn(async move { operate(&operator, request, &events).await });
     while let Some(event) = waiting.recv().await {
         if let Err(error) = send(&mut write, &event).await {
             // The caller went: work that reports stops at its next report.
