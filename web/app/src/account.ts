@@ -1,14 +1,10 @@
 //! Which account is signed in on this browser, and its client.
 
 import { Client, IndexedStore, MemoryStore, type Session, type Store, Value, signOut } from "@tenon/client";
-import { keep, kept } from "./preferences.js";
-
-const KEY = "tenon.session";
+import { databaseOf, forget, heldSession, holdSession, SESSION_KEY } from "./held-session.js";
 
 /** Why nobody is signed in: never was, or this device was signed out elsewhere. */
 export type Account = { readonly type: "out"; readonly wasEnded: boolean } | { readonly type: "in"; readonly session: Session; readonly client: Client };
-
-const databaseOf = (session: Session): string => `tenon/${session.user}/${session.device}`;
 
 async function openStore(session: Session): Promise<Store> {
   try {
@@ -24,20 +20,15 @@ async function openStore(session: Session): Promise<Store> {
 const begin = (session: Session): Account => ({ type: "in", session, client: new Client({ session, openStore: () => openStore(session) }) });
 
 function restored(): Account {
-  const text = kept(KEY);
-  if (text === null) return { type: "out", wasEnded: false };
-  try {
-    return begin(JSON.parse(text) as Session);
-  } catch {
-    return { type: "out", wasEnded: false };
-  }
+  const session = heldSession();
+  return session === undefined ? { type: "out", wasEnded: false } : begin(session);
 }
 
 export const account = new Value<Account>(restored());
 
 /** A sign-in succeeded. */
 export function enter(session: Session): void {
-  keep(KEY, JSON.stringify(session));
+  holdSession(session);
   account.set(begin(session));
 }
 
@@ -45,15 +36,14 @@ export function enter(session: Session): void {
 export async function leave(isAsked: boolean): Promise<void> {
   const held = account.get();
   if (held.type === "out") return;
-  keep(KEY, undefined);
+  holdSession(undefined);
   account.set({ type: "out", wasEnded: !isAsked });
   if (isAsked) await signOut(held.session).catch(() => undefined);
   await held.client.close(true).catch(() => undefined);
-  await IndexedStore.remove(databaseOf(held.session)).catch(() => undefined);
-  for (const key of Object.keys(localStorage)) if (key.startsWith(`tenon.draft/${held.session.user}/`)) keep(key, undefined);
+  await forget(held.session);
 }
 
 // Signing in or out in one tab holds for all.
 addEventListener("storage", (event) => {
-  if (event.key === KEY) location.reload();
+  if (event.key === SESSION_KEY) location.reload();
 });

@@ -2,7 +2,7 @@
 
 import { closeReason, errorCode } from "@tenon/wire";
 import { useEffect, useState } from "react";
-import { account, leave } from "./account.js";
+import { account, enter, leave } from "./account.js";
 import { Chat } from "./chat.js";
 import { ClientProvider, go, useClient, useRoute, useValue, useWords } from "./hooks.js";
 import { NewChat } from "./new-chat.js";
@@ -13,7 +13,7 @@ import { Icon } from "./views/icon.js";
 
 export function App() {
   const held = useValue(account);
-  if (held.type === "out") return <SignIn wasEnded={held.wasEnded} />;
+  if (held.type === "out") return <SignIn wasEnded={held.wasEnded} onSession={enter} />;
   return (
     <ClientProvider value={held.client}>
       <House />

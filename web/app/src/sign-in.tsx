@@ -1,22 +1,20 @@
 //! Sign-in with login name and password.
 
-import { signIn } from "@tenon/client";
+import { type Session, signIn } from "@tenon/client";
 import { type FormEvent, useState } from "react";
-import { enter } from "./account.js";
+import { deviceLabel } from "./device-label.js";
 import { useWords } from "./hooks.js";
 import { wordOfSignIn } from "./refusal.js";
 import type { Word } from "./words.js";
 import { Icon } from "./views/icon.js";
 
-/** Name of this browser as other devices show it, at most 64 bytes. */
-function deviceLabel(): string {
-  const agent = navigator.userAgent;
-  const browser = /Edg\//.test(agent) ? "Edge" : /Firefox\//.test(agent) ? "Firefox" : /Chrome\//.test(agent) ? "Chrome" : /Safari\//.test(agent) ? "Safari" : "Browser";
-  const system = /Windows/.test(agent) ? "Windows" : /Android/.test(agent) ? "Android" : /iPhone|iPad/.test(agent) ? "iOS" : /Mac OS/.test(agent) ? "macOS" : /Linux/.test(agent) ? "Linux" : "";
-  return system ? `${browser} · ${system}` : browser;
+export interface SignInProps {
+  /** This device was signed out elsewhere, which is said. */
+  readonly wasEnded: boolean;
+  readonly onSession: (session: Session) => void;
 }
 
-export function SignIn({ wasEnded }: { readonly wasEnded: boolean }) {
+export function SignIn({ wasEnded, onSession }: SignInProps) {
   const words = useWords();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
@@ -29,7 +27,7 @@ export function SignIn({ wasEnded }: { readonly wasEnded: boolean }) {
     setBusy(true);
     setFault(undefined);
     try {
-      enter(await signIn("", { name: name.trim(), password, label: deviceLabel() }));
+      onSession(await signIn("", { name: name.trim(), password, label: deviceLabel() }));
     } catch (error) {
       setFault(wordOfSignIn(error));
       setBusy(false);
