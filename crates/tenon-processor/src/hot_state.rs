@@ -211,6 +211,9 @@ fn write_one(hot: &mut Hot, writer: &mut ShardWriter) {
         writer.put(table::header::key(org, conv), Some(table::header::encode(header)));
     }
     for user in std::mem::take(&mut hot.members_dirty) {
+        if tenon_base::planted!("members-not-flushed") {
+            continue;
+        }
         if let Some(member) = hot.conversation.members.get(&user) {
             writer.put(table::member::key(org, conv, user), Some(table::member::encode(member)));
         }

@@ -170,6 +170,9 @@ impl PartitionLoop {
             let view = self.doors.store.view();
             let mut index = 0;
             for command in &commands {
+                if tenon_base::planted!("fan-out-index-restarts") {
+                    index = 0;
+                }
                 let outcome = self.apply_command(&view, record.lsn, &mut index, command)?;
                 self.metrics.outcomes.with_label_values(&[label(outcome)]).inc();
                 if let Some(reply) = replies.next() {
@@ -257,7 +260,9 @@ impl PartitionLoop {
             hot.header_dirty = true;
         }
         if !change.members.is_empty() {
-            hot.roster_changed();
+            if !tenon_base::planted!("recipients-stale") {
+                hot.roster_changed();
+            }
             hot.members_dirty.extend(change.members.iter().map(|m| m.user));
         }
         if let Some((user, _)) = change.read {
@@ -332,9 +337,15 @@ impl PartitionLoop {
     /// Between two records: when the memtable rotates, everything dirty goes into the old shard with the applied Lsn.
     fn cut_if_wanted(&mut self) {
         if self.writer.rotation_wanted() {
-            self.hot.write_dirty(&mut self.writer);
+            if !tenon_base::planted!("applied-before-rows") {
+                self.hot.write_dirty(&mut self.writer);
+            }
             self.writer.publish();
-            let fan_out = self.gather.written();
+            let fan_out = if tenon_base::planted!("flush-before-fanout") {
+                Vec::new()
+            } else {
+                self.gather.written()
+            };
             self.writer.cut(self.applied, &fan_out);
             self.metrics
                 .hot_conversations

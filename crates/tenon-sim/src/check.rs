@@ -42,6 +42,8 @@ pub struct Watch {
     verdicts: BTreeMap<u64, Verdict>,
     /// (org, user, queue epoch, pts) -> fingerprint.
     queue: BTreeMap<(u64, u64, u32, u64), u64>,
+    /// Ops of user chains that were acked: (device, device epoch, `op_seq`).
+    ops: std::collections::BTreeSet<(u64, u32, u64)>,
     /// What was broken.
     pub violations: Vec<Violation>,
     /// Invariants that are not checked.
@@ -159,6 +161,25 @@ impl Watch {
         }
     }
 
+    /// Every acked op of a user chain is durable.
+    pub fn acked_ops(&mut self) {
+        let mut missing = std::mem::take(&mut self.ops);
+        let user_records = self.records.iter().filter(|(p, _)| p.is_user()).flat_map(|(_, r)| r);
+        for record in user_records.filter(|r| r.append.kind == kind::COMMANDS) {
+            let decoded = record::decode_user_commands(record.append.payload.clone());
+            for command in decoded.unwrap_or_default() {
+                let author = command.author;
+                missing.remove(&(author.device.0, author.device_epoch.0, command.op_seq.0));
+            }
+        }
+        if let Some((device, epoch, op_seq)) = missing.first() {
+            let text = format!(
+                "op {op_seq} of device {device} epoch {epoch} was acked and is not durable"
+            );
+            self.violated("I1", text);
+        }
+    }
+
     /// A frame is about to be handled by a device.
     pub fn frame(&mut self, device: &Device, down: &Down) {
         match down {
@@ -206,6 +227,9 @@ impl Watch {
                 for line in lines {
                     self.tip(device, &line.item.tip);
                 }
+            }
+            Down::OpAck { epoch, op_seq, answer: Ok(()) } => {
+                self.ops.insert((device.id, *epoch, *op_seq));
             }
             Down::TooLong(line) => self.tip(device, &line.item.tip),
             _ => {}

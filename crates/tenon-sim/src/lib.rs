@@ -18,6 +18,7 @@
     reason = "a tool of the workshop: a surprise must stop it"
 )]
 
+pub mod bugs;
 pub mod check;
 pub mod device;
 pub mod disk;

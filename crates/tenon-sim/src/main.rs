@@ -39,7 +39,26 @@ enum What {
     Replay {
         /// Which.
         seed: u64,
+        /// Prints every frame that this device hears.
+        #[arg(long)]
+        device: Option<u64>,
     },
+    /// Leaves out what a failing seed does not need, and prints what is left.
+    Minimise {
+        /// Which.
+        seed: u64,
+    },
+    /// Switches planted bugs on one by one: each must be seen in 50 seeds, and the canary must fail.
+    Bugs {
+        /// Only this many, others every day: the N-th group of eight.
+        #[arg(long)]
+        rotate: Option<usize>,
+        /// Only this one.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Prints the planted bugs as a table for `docs/assurance.md`.
+    Table,
 }
 
 fn main() -> ExitCode {
@@ -54,7 +73,13 @@ fn main() -> ExitCode {
                 false
             }
         },
-        What::Replay { seed } => replay(seed),
+        What::Replay { seed, device } => replay(seed, device),
+        What::Minimise { seed } => minimise(seed),
+        What::Bugs { rotate, only } => bugs(rotate, only.as_deref()),
+        What::Table => {
+            print!("{}", tenon_sim::bugs::table());
+            true
+        }
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -88,8 +113,15 @@ fn run(from: u64, to: u64, without: &[String]) -> bool {
     failed == 0
 }
 
-fn replay(seed: u64) -> bool {
-    let report = play(seed, &[]);
+fn replay(seed: u64, device: Option<u64>) -> bool {
+    let mut world = World::new(Plan::of(seed));
+    if let Some(device) = device {
+        world.listen(device);
+    }
+    let report = world.run();
+    for frame in &report.heard {
+        println!("{frame}");
+    }
     println!("{:#?}", report.plan);
     print_figures(&report.figures);
     for broken in &report.violations {
@@ -99,6 +131,68 @@ fn replay(seed: u64) -> bool {
     let failed = usize::from(!report.violations.is_empty());
     println!("{} passed, {failed} failed", 1 - failed);
     failed == 0
+}
+
+fn minimise(seed: u64) -> bool {
+    match tenon_sim::bugs::minimise(seed) {
+        None => println!("seed {seed} passes: nothing to minimise"),
+        Some((plan, broken)) => {
+            let left = plan.operations as usize - plan.skipped.len();
+            println!("{plan:#?}");
+            println!("{left} of {} operations are left", plan.operations);
+            println!("{} at {} us: {}", broken.invariant, broken.at_us, broken.text);
+        }
+    }
+    true
+}
+
+#[cfg(not(bugs))]
+fn bugs(_: Option<usize>, _: Option<&str>) -> bool {
+    println!("built without planted bugs; build with RUSTFLAGS=\"--cfg bugs\"");
+    false
+}
+
+#[cfg(bugs)]
+fn bugs(rotate: Option<usize>, only: Option<&str>) -> bool {
+    use tenon_sim::bugs::{BUGS, hunt};
+    let plant = tenon_base::always::bugs::plant;
+    let groups = BUGS.len().div_ceil(8);
+    let is_chosen = |(index, name): (usize, &str)| {
+        rotate.is_none_or(|group| index % groups == group % groups)
+            && only.is_none_or(|only| only == name)
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for (index, bug) in BUGS.iter().enumerate() {
+        if !is_chosen((index, bug.name)) {
+            continue;
+        }
+        let hunt = hunt(&bug.switch(), plant, Plan::of);
+        match hunt.seen {
+            Some(seen) => {
+                passed += 1;
+                println!(
+                    "{:<30} {:>2} seeds  {:<6} {:.110}",
+                    bug.name, hunt.seeds, seen.invariant, seen.text
+                );
+            }
+            None => {
+                failed += 1;
+                println!(
+                    "{:<30} not seen in {} seeds; must break {}",
+                    bug.name, hunt.seeds, bug.breaks
+                );
+            }
+        }
+    }
+    let canary = World::new(Plan { is_canary: true, ..Plan::of(1) }).run();
+    let is_reported = canary.violations.iter().any(|v| v.invariant == "canary");
+    println!("canary-always-fails {}", if is_reported { "fails, as it must" } else { "PASSED" });
+    println!(
+        "{} passed, {} failed",
+        passed + usize::from(is_reported),
+        failed + usize::from(!is_reported)
+    );
+    failed == 0 && is_reported
 }
 
 fn print_figures(figures: &Figures) {

@@ -66,6 +66,10 @@ pub struct ServerFaults {
     pub restarts: u32,
     /// Damage at rest while the server is stopped.
     pub damages: bool,
+    /// Crashes at the moment when a device has what the user log may lose.
+    pub crashes_ahead: u32,
+    /// The disk stands still now and then.
+    pub stalls: bool,
     /// The disk is full for a while.
     pub fills: bool,
 }
@@ -109,6 +113,8 @@ pub struct Plan {
     pub rules: Rules,
     /// Operations to leave out, for minimising.
     pub skipped: Vec<u32>,
+    /// The run ends with a violation, whatever happens: proves that violations are reported.
+    pub is_canary: bool,
 }
 
 impl Plan {
@@ -151,6 +157,7 @@ impl Plan {
             disk_us: rng.scale(200, 60_000),
             rules: Rules::default(),
             skipped: Vec::new(),
+            is_canary: false,
         }
     }
 }
@@ -206,6 +213,8 @@ fn server(rng: &mut Rng) -> ServerFaults {
         dies_in_disk: on(rng),
         restarts: if on(rng) { u32::try_from(rng.range(1, 3)).unwrap_or(1) } else { 0 },
         damages: on(rng),
+        crashes_ahead: if on(rng) { u32::try_from(rng.range(1, 4)).unwrap_or(1) } else { 0 },
+        stalls: on(rng),
         fills: rng.below(4) == 0,
     }
 }

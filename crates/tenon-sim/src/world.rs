@@ -58,6 +58,8 @@ enum Due {
     Crash(u64),
     /// The server crashes inside the n-th disk operation from now.
     Die(u64),
+    /// The server crashes as soon as a device has what its user log may lose.
+    CrashAhead,
     /// A planned restart.
     Restart,
     /// The process that is followed by this life ends, because its log is poisoned.
@@ -86,6 +88,7 @@ pub struct World {
     trace: blake3::Hasher,
     figures: Figures,
     crash_at_poll: Option<u64>,
+    crashes_ahead: bool,
     is_log_due: bool,
     is_flushing: bool,
     is_healed: bool,
@@ -145,6 +148,7 @@ impl World {
             trace: blake3::Hasher::new(),
             figures: Figures::default(),
             crash_at_poll: None,
+            crashes_ahead: false,
             is_log_due: false,
             is_flushing: false,
             is_healed: false,
@@ -253,6 +257,7 @@ impl World {
             Due::Flush => self.flush(),
             Due::Start => self.start(),
             Due::Crash(polls) => self.crash_at_poll = Some(polls),
+            Due::CrashAhead => self.crashes_ahead = true,
             Due::Die(operations) => {
                 if self.node.is_some() {
                     self.disk.die_in(Some(operations));
@@ -307,6 +312,7 @@ impl World {
                 self.note(2, name.len() as u64, 0);
                 if name == "flush" {
                     self.is_flushing = false;
+                    self.crash_ahead(None);
                 }
                 if let Ended::Failed(text) = ended {
                     self.failed(name, &text);
@@ -433,7 +439,10 @@ impl World {
         let Some(node) = &self.node else { return };
         if node.stepper.has_work() && !self.is_log_due {
             self.is_log_due = true;
-            let us = 50 + self.rngs.time.below(self.plan.disk_us);
+            let mut us = 50 + self.rngs.time.below(self.plan.disk_us);
+            if self.plan.server.stalls && !self.is_healed && self.rngs.time.below(40) == 0 {
+                us += self.rngs.time.range(300_000, 3_000_000);
+            }
             self.after(us, Due::LogStep);
         }
     }

@@ -69,6 +69,12 @@ fn pump_once(hot: &mut Hot, at: usize, sources: &Sources<'_>) -> Result<bool, St
         return Ok(false);
     }
     link.sent(to, count, bytes);
+    let device = link.device;
+    if tenon_base::planted!("cursor-on-delivery")
+        && let Some(state) = hot.user.devices.get_mut(&device)
+    {
+        state.acked = to;
+    }
     sources.metrics.delivered.inc_by(count as u64);
     Ok(to < tip)
 }

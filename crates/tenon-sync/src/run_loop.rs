@@ -102,7 +102,12 @@ impl PartitionLoop {
                 kind: kind::ANNOUNCE,
                 payload: bytes::Bytes::new(),
             };
-            log.append(vec![announce], Durability::Durable).await?;
+            let durability = if tenon_base::planted!("announce-not-synced") {
+                Durability::Lazy
+            } else {
+                Durability::Durable
+            };
+            log.append(vec![announce], durability).await?;
             while self.applied < log.last(self.partition, Reach::Enqueued) {
                 self.turn().await?;
             }
@@ -154,6 +159,7 @@ impl PartitionLoop {
         // Fan-outs are derived and may run ahead of the disk; an answer to a device may not.
         if let Some(lsn) = last_command
             && !self.answers.is_empty()
+            && !tenon_base::planted!("op-ack-before-sync")
         {
             log.committed(self.partition, lsn).await?;
         }
@@ -215,7 +221,9 @@ impl PartitionLoop {
         item: &FanOut,
     ) -> Result<(), SyncError> {
         let at = (item.source, item.index);
-        let is_repeat = self.sources.get(&source).is_some_and(|seen| at <= *seen);
+        let by_lsn_only = tenon_base::planted!("handover-lsn-only");
+        let is_seen = |seen: &(Lsn, u32)| at <= *seen || (by_lsn_only && at.0 <= seen.0);
+        let is_repeat = self.sources.get(&source).is_some_and(is_seen);
         if is_repeat && !tenon_base::planted!("handover-no-dedup") {
             self.metrics.repeats.inc();
             return Ok(());
@@ -365,6 +373,7 @@ impl PartitionLoop {
             Some((epoch, pts)) if reason.is_none() || epoch == queue_epoch => pts.min(tip),
             _ => Pts(0),
         };
+        let held = if tenon_base::planted!("rebase-counts-as-ack") { start } else { held };
         let link = Link::new(key, attach.link, start, attach.window_bytes);
         self.replace_link(key, link, held, attach.time, reason);
         reply.send(Attached::Live {
@@ -466,7 +475,8 @@ impl PartitionLoop {
         let Some(hot) = self.hot.hot_mut(user).filter(|h| h.user.header.org == org) else { return };
         let mut kept = Vec::new();
         for link in hot.links.drain(..) {
-            if device.is_none_or(|d| d == link.device) {
+            let is_kept = tenon_base::planted!("live-until-ticket-end");
+            if device.is_none_or(|d| d == link.device) && !is_kept {
                 close(&link, CLOSE_SESSION_ENDED);
                 self.metrics.links.dec();
             } else {
@@ -535,7 +545,9 @@ impl PartitionLoop {
             let row =
                 table::fan_out_source::Row { epoch: self.hot.epoch, sources: self.sources.clone() };
             let key = table::fan_out_source::key(self.partition);
-            self.writer.put(key, Some(table::fan_out_source::encode(&row)));
+            if !tenon_base::planted!("sources-not-flushed") {
+                self.writer.put(key, Some(table::fan_out_source::encode(&row)));
+            }
             self.writer.publish();
             self.writer.cut(self.applied, &[]);
         }

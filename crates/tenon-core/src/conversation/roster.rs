@@ -118,7 +118,9 @@ fn depart(conversation: &Conversation, command: &Command, gone: &[UserId], why: 
         last_rev: header.rev,
         by: command.author.user,
     };
-    change.tell_user(removed, command.time, gone.to_vec());
+    if !tenon_base::planted!("removed-not-told") {
+        change.tell_user(removed, command.time, gone.to_vec());
+    }
     flip_mode(&mut change, header, command.time);
     change.accept(Accepted { rev, ..Accepted::default() })
 }
@@ -134,6 +136,7 @@ fn hand_over_ownership(
         .members
         .values()
         .filter(|m| m.is_in() && !gone.contains(&m.user))
+        .filter(|_| !tenon_base::planted!("owner-not-inherited"))
         .min_by_key(|m| (m.role, m.join_rev(), m.user));
     let Some(heir) = heir else {
         change.owner = Some(UserId(0));
@@ -220,8 +223,11 @@ pub(super) fn come_in(
     });
     row.role = Role::Member;
     row.ver = rev;
-    row.floor_seq = if header.history_visible { row.floor_seq } else { header.seq };
-    row.floor_cnt = header.cnt;
+    let sees_all = header.history_visible || tenon_base::planted!("floor-not-raised");
+    row.floor_seq = if sees_all { row.floor_seq } else { header.seq };
+    if !tenon_base::planted!("floor-cnt-kept") {
+        row.floor_cnt = header.cnt;
+    }
     row
 }
 
@@ -229,7 +235,7 @@ pub(super) fn come_in(
 pub(super) fn go_out(member: &Member, rev: Rev, time: Timestamp) -> Member {
     let mut row = member.clone();
     if let Some(last) = row.intervals.last_mut() {
-        last.leave_rev = rev;
+        last.leave_rev = if tenon_base::planted!("leave-not-noted") { Rev(0) } else { rev };
         last.left = time;
     }
     row.ver = rev;
@@ -284,7 +290,9 @@ pub(super) fn tell_added(
 pub(super) fn flip_mode(change: &mut Change, header: &Header, time: Timestamp) {
     let count = change.numbers.member_count;
     let mode = match change.numbers.mode {
-        Mode::Queue if count > header.queue_mode_max => Mode::Pull,
+        Mode::Queue if count > header.queue_mode_max && !tenon_base::planted!("flip-not-taken") => {
+            Mode::Pull
+        }
         Mode::Pull if count <= header.pull_mode_min => Mode::Queue,
         Mode::Queue | Mode::Pull => return,
     };

@@ -47,7 +47,8 @@ impl UserHeader {
         if epoch > self.queue_epoch {
             return Rebase(rebase_reason::AHEAD);
         }
-        if epoch < self.queue_epoch && !self.survived(epoch, pts) {
+        let always_continues = tenon_base::planted!("queue-epoch-ignored");
+        if epoch < self.queue_epoch && !self.survived(epoch, pts) && !always_continues {
             return Rebase(rebase_reason::EPOCH);
         }
         if pts > self.tip {
@@ -88,7 +89,8 @@ impl User {
                 if header.epochs.len() >= QUEUE_EPOCHS_KEPT {
                     header.epochs.pop_front();
                 }
-                header.epochs.push_back((QueueEpoch(entered), header.tip));
+                let lost = if tenon_base::planted!("keep-point-too-high") { 1000 } else { 0 };
+                header.epochs.push_back((QueueEpoch(entered), Pts(header.tip.0 + lost)));
             }
         }
         header.queue_epoch = epoch;
@@ -102,6 +104,9 @@ impl User {
         }
         let header = &mut self.header;
         header.tip = header.tip.next();
+        if tenon_base::planted!("pts-with-holes") && header.tip.0.is_multiple_of(16) {
+            header.tip = header.tip.next();
+        }
         header.floor = header.floor.max(Pts(header.tip.0.saturating_sub(QUEUE_ENTRIES_KEPT)));
         QueueEntry { pts: header.tip, ts, item: item.clone() }
     }

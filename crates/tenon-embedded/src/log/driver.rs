@@ -81,7 +81,18 @@ impl Driver {
         let is_buffered = self.shared.ring.access == Access::Buffered;
         let done = file
             .write_at(write.bytes, write.offset)
-            .and_then(|()| if write.sync && is_buffered { file.sync() } else { Ok(()) });
+            .and_then(|()| {
+                if !write.sync || !is_buffered || tenon_base::planted!("ack-before-sync") {
+                    return Ok(());
+                }
+                let synced = file.sync();
+                if tenon_base::planted!("sync-retried") {
+                    synced.or_else(|_| file.sync())
+                } else {
+                    synced
+                }
+            })
+            .or_else(|e| if tenon_base::planted!("write-error-ignored") { Ok(()) } else { Err(e) });
         match done {
             Ok(()) => {
                 let placed = self.writer.handle_written();

@@ -149,7 +149,13 @@ impl Intake {
             let record = Record { lsn, append };
             // Counted first: a record that is not durable yet can be read from memory only.
             self.tail_uncommitted += 1;
+            if tenon_base::planted!("undurable-record-forgotten") {
+                self.tail_uncommitted -= 1;
+            }
             self.remember(record.clone());
+            if tenon_base::planted!("undurable-record-forgotten") {
+                self.tail_uncommitted += 1;
+            }
             self.queue.push_back(Queued { record, is_lazy });
             self.tickets_given += 1;
         }

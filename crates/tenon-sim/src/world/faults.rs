@@ -1,5 +1,8 @@
 //! What happens to the server: starts, crashes, planned restarts, damage at rest, the healing at the end.
 
+use tenon_base::UserId;
+use tenon_ports::{Log, Reach};
+
 use super::{Due, World};
 use crate::disk::{DiskFaults, Image, Keep};
 use crate::exec::Polled;
@@ -125,6 +128,24 @@ impl World {
         self.stop_hard(keep);
     }
 
+    /// A device has just stored a batch, or the store a flush (`None`). If a user log holds something in memory only, power
+    /// goes now.
+    pub(super) fn crash_ahead(&mut self, user: Option<u64>) {
+        let Some(node) = self.node.as_ref().filter(|_| self.crashes_ahead) else { return };
+        let layout = self.plan.sizes.layout;
+        let own = user.map(|user| layout.user(UserId(user)));
+        let is_ahead = layout
+            .user_partitions()
+            .filter(|p| own.is_none_or(|own| own == *p))
+            .any(|p| node.log.last(p, Reach::Enqueued) > node.log.last(p, Reach::Committed));
+        if is_ahead {
+            self.crashes_ahead = false;
+            self.figures.crashes += 1;
+            self.figures.crashes_ahead += 1;
+            self.stop_hard(Keep::Nothing);
+        }
+    }
+
     pub(super) fn stop_hard(&mut self, keep: Keep) {
         self.note(8, self.figures.crashes, 0);
         self.front = None;
@@ -171,6 +192,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.is_healed = true;
         self.crash_at_poll = None;
+        self.crashes_ahead = false;
         self.disk.set_faults(DiskFaults {
             is_buffered_only: self.plan.disk.is_buffered_only,
             ..DiskFaults::default()
@@ -179,7 +201,15 @@ impl World {
         self.disk.fill(false);
         self.disk.die_in(None);
         let is_fault = |due: &Due| {
-            matches!(due, Due::Crash(_) | Due::Die(_) | Due::Restart | Due::Fill(_) | Due::Work(_))
+            matches!(
+                due,
+                Due::Crash(_)
+                    | Due::CrashAhead
+                    | Due::Die(_)
+                    | Due::Restart
+                    | Due::Fill(_)
+                    | Due::Work(_)
+            )
         };
         self.due.retain(|_, due| !is_fault(due));
         // The operator restarts what a full or failing disk has stopped.

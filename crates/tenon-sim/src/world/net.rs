@@ -7,6 +7,9 @@ use tenon_core::handover::Delivery;
 use super::{Due, World};
 use crate::msg::{Down, Up};
 
+/// A removed device hears nothing after this time, even while the disk stands still.
+const REVOKED_US: u64 = 5_000_000;
+
 /// A connection as the network has it.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
@@ -18,6 +21,8 @@ pub(super) struct Wire {
     down_at: [u64; 2],
     /// The device has given it up.
     is_cut: bool,
+    /// The server is about to see that.
+    is_noticed: bool,
 }
 
 impl World {
@@ -76,7 +81,9 @@ impl World {
     }
 
     pub(super) fn noticed(&mut self, link: u64) {
-        // Frames that arrived before the end are read before it.
+        if let Some(wire) = self.links.get_mut(&link) {
+            wire.is_noticed = true;
+        }
         while self.links.get(&link).is_some_and(|wire| !wire.up.is_empty()) {
             self.arrive_up(link);
         }
@@ -127,8 +134,8 @@ impl World {
         let Some(wire) = self.links.get_mut(&link) else { return };
         let device = self.devices[wire.device].id;
         if let Some(since) = self.revoked.get(&device)
-            && now > since + 1_000_000
-            && !matches!(down, Down::Close)
+            && now > since + REVOKED_US
+            && !matches!(down, Down::Close | Down::Delivery(Delivery::Close { .. }))
         {
             let text = format!("device {device} was removed at {since} us and still gets {down:?}");
             self.watch.violated("I23", text);
@@ -153,9 +160,9 @@ impl World {
     }
 
     pub(super) fn arrive_up(&mut self, link: u64) {
-        let Some(up) = self.links.get_mut(&link).and_then(|wire| wire.up.pop_front()) else {
-            return;
-        };
+        // What was under way when the device gave up comes late, right before the end is noticed.
+        let wire = self.links.get_mut(&link).filter(|wire| !wire.is_cut || wire.is_noticed);
+        let Some(up) = wire.and_then(|wire| wire.up.pop_front()) else { return };
         self.note(5, link, discriminant(&up));
         self.receive(link, up);
     }
@@ -178,8 +185,12 @@ impl World {
                 | Down::Delivery(Delivery::Close { .. })
         );
         self.watch.frame(&self.devices[index], &down);
+        let is_batch = matches!(down, Down::Delivery(Delivery::Batch(_)));
         let out = self.devices[index].handle(down, now);
         self.complaints(index);
+        if is_batch {
+            self.crash_ahead(Some(self.devices[index].user));
+        }
         if ends {
             return self.cut(index);
         }

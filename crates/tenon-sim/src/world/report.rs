@@ -44,6 +44,8 @@ figures! {
     starts,
     /// Crashes.
     crashes,
+    /// Crashes that took what a device had already heard.
+    crashes_ahead,
     /// Crashes inside a disk operation.
     deaths_in_disk,
     /// Planned restarts.
@@ -181,6 +183,7 @@ impl World {
         self.watch.tap(node, layout);
         let view = node.store.view();
         self.watch.server(&view);
+        self.watch.acked_ops();
         let mut users: Vec<(u64, u64)> = self.devices.iter().map(|d| (d.org, d.user)).collect();
         users.dedup();
         self.watch.queues(&view, layout, &users);
@@ -191,6 +194,9 @@ impl World {
             if pair[0].user == pair[1].user && pair.iter().all(|d| !d.is_revoked) {
                 self.watch.pair(&pair[0], &pair[1]);
             }
+        }
+        if self.plan.is_canary {
+            self.watch.violated("canary", "this run always fails".to_owned());
         }
         replay::compare(&mut self.watch, &view, &self.plan);
         self.disk.quiet(false);

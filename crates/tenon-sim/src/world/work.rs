@@ -45,6 +45,10 @@ impl World {
                 self.after(at, Due::Die(operations));
             }
         }
+        for _ in 0..self.plan.server.crashes_ahead {
+            let at = self.rngs.fault.below(span);
+            self.after(at, Due::CrashAhead);
+        }
         for _ in 0..self.plan.server.restarts {
             let at = self.rngs.fault.below(span);
             self.after(at, Due::Restart);

@@ -98,7 +98,8 @@ pub(crate) fn recover(
     judge_end(&ring, &files, tail.as_ref(), &mut walk, &mut report);
     report.is_direct = access == Access::Direct;
     report.records_scanned = walk.records;
-    report.was_unclean = tail.is_some() && !walk.is_last_clean;
+    report.was_unclean =
+        tail.is_some() && !walk.is_last_clean && !tenon_base::planted!("unclean-forgotten");
     report.damage.append(&mut walk.damage);
     report.headers_lost.clone_from(&files.headers_lost);
     report.footers_lost.append(&mut walk.footers_lost);
