@@ -101,6 +101,9 @@ pub struct World {
     is_cleanly_stopped: bool,
     /// What was damaged last, for reports.
     last_damage: String,
+    /// Whose frames are kept for the report.
+    listened: Option<u64>,
+    heard: Vec<String>,
 }
 
 struct Rngs {
@@ -160,6 +163,8 @@ impl World {
             failed_starts: 0,
             is_cleanly_stopped: false,
             last_damage: String::new(),
+            listened: None,
+            heard: Vec::new(),
             plan,
         };
         world.people();
@@ -169,6 +174,11 @@ impl World {
     /// Switches invariants off.
     pub fn without(&mut self, off: &[String]) {
         self.watch.off = off.to_vec();
+    }
+
+    /// Keeps every frame that a device hears.
+    pub const fn listen(&mut self, device: u64) {
+        self.listened = Some(device);
     }
 
     /// Plays the whole run.

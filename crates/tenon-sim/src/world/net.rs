@@ -184,6 +184,9 @@ impl World {
                 | Down::EpochStale
                 | Down::Delivery(Delivery::Close { .. })
         );
+        if self.listened == Some(self.devices[index].id) {
+            self.heard.push(format!("{now} {down:?}"));
+        }
         self.watch.frame(&self.devices[index], &down);
         let is_batch = matches!(down, Down::Delivery(Delivery::Batch(_)));
         let out = self.devices[index].handle(down, now);

@@ -95,6 +95,8 @@ pub struct Report {
     pub figures: Figures,
     /// Same seed, same build: same hash.
     pub trace: String,
+    /// Frames of the device that was listened to.
+    pub heard: Vec<String>,
 }
 
 impl World {
@@ -215,6 +217,7 @@ impl World {
             violations: self.watch.violations.clone(),
             trace: self.trace.finalize().to_hex()[..16].to_owned(),
             figures: self.figures.clone(),
+            heard: self.heard,
             plan: self.plan.clone(),
         }
     }
