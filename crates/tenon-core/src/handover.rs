@@ -96,6 +96,8 @@ pub enum ConversationQuestion {
         /// At most this many.
         limit: usize,
     },
+    /// The header, for supervision: whoever asks was checked before.
+    Header,
     /// Members with their intervals, for local administration; former ones included.
     Stories {
         /// Last user id of the page before.
@@ -141,6 +143,8 @@ pub enum ConversationAnswer {
         /// Members now.
         total: u32,
     },
+    /// The header.
+    Header(Box<Header>),
     /// A page of stories.
     Stories {
         /// Lines.

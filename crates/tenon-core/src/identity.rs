@@ -401,6 +401,17 @@ impl Directory {
         self.names.range(bounds).filter_map(move |(_, user)| self.user(org, *user))
     }
 
+    /// Accounts of an organisation. Walks them.
+    pub fn user_count(&self, org: OrgId) -> usize {
+        self.users_after(org, "").count()
+    }
+
+    /// Devices of an organisation. Walks them.
+    pub fn device_count(&self, org: OrgId) -> usize {
+        let first = (org, UserId(0), DeviceId(0));
+        self.devices.range(first..=(org, UserId(u64::MAX), DeviceId(u64::MAX))).count()
+    }
+
     /// A device, with its owner.
     pub fn device(&self, device: DeviceId) -> Option<&DeviceRecord> {
         let (org, user) = self.owners.get(&device)?;

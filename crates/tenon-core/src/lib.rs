@@ -20,6 +20,7 @@ pub mod identity;
 pub mod layout;
 pub mod rate;
 pub mod rejection;
+pub mod supervision;
 pub mod user;
 
 pub use command::{

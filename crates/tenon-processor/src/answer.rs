@@ -26,6 +26,9 @@ pub fn answer(hot: &Hot, question: &ConversationQuestion) -> ConversationAnswer 
             }
             roster(hot, *since, *after, *limit)
         }
+        ConversationQuestion::Header => {
+            ConversationAnswer::Header(Box::new(conversation.header.clone()))
+        }
         ConversationQuestion::Stories { after, limit } => stories(hot, *after, *limit),
         ConversationQuestion::Verify { users } => ConversationAnswer::Verified {
             inside: users.iter().copied().filter(|u| conversation.member(*u).is_some()).collect(),

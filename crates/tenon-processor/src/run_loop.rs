@@ -248,12 +248,14 @@ impl PartitionLoop {
 
     fn commit(&mut self, lsn: Lsn, index: &mut u32, command: &Command, change: Change) {
         let org = command.author.org;
-        let hot = if change.created.is_some() {
+        let is_new = change.created.is_some();
+        let hot = if is_new {
             self.hot.create(command.conv)
         } else {
             let Some(hot) = self.hot.hot_mut(command.conv) else { return };
             hot
         };
+        let meta_before = hot.conversation.header.meta_ver;
         hot.conversation.commit(&change);
         hot.conversation.applied = lsn;
         if change.fate.is_none() || change.numbers.rev.0 > 0 {
@@ -279,6 +281,11 @@ impl PartitionLoop {
         self.metrics.told.inc_by(told);
         let header = &hot.conversation.header;
         let (mode, tip, leave_ver) = (header.mode, header.tip(), header.leave_ver);
+        if is_new || header.meta_ver != meta_before {
+            // Who lists conversations finds it by its title at once; the row is written again at the cut.
+            self.writer
+                .put(table::header::key(org, command.conv), Some(table::header::encode(header)));
+        }
         for (key, seq, rev) in &change.imported {
             let row = table::import_key::key(org, command.conv, key);
             self.writer.put(row, Some(table::import_key::encode(*seq, *rev)));

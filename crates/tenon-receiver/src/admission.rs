@@ -82,8 +82,20 @@ impl Admission for ReceiverHandle {
             self.shared.metrics.refused.with_label_values(&["rate"]).inc();
             return reply.send(Outcome::Retry { code, after_ms });
         }
+        let conv = submit.conv;
         let command = self.shared.stamp(submit);
-        self.shared.submit(command, reply);
+        let shared = Arc::clone(&self.shared);
+        let counted = Reply::new(move |outcome| {
+            if let Some(Outcome::Ok(accepted)) = outcome
+                && accepted.seq.0 > 0
+            {
+                shared.live.acked(conv, now, shared.doors.clock.monotonic());
+            }
+            if let Some(outcome) = outcome {
+                reply.send(outcome);
+            }
+        });
+        self.shared.submit(command, counted);
     }
 
     fn submit_op(&self, submit: SubmitOp, reply: Reply<OpAnswer>) {

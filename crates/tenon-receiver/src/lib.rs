@@ -25,10 +25,12 @@ pub mod fuzz;
 pub mod identity;
 mod ids;
 mod limits;
+pub mod live;
 pub mod metrics;
 mod ops;
 mod reads;
 pub mod service;
+mod supervision;
 mod turns;
 
 pub use admin::Admin;

@@ -17,6 +17,8 @@ use crate::identity::keys::Keys;
 use crate::identity::{Identity, IdentityLoop, LoginWorker};
 use crate::ids::MessageIds;
 use crate::limits::{Limits, code};
+use crate::live::Live;
+use crate::supervision::Tally;
 use crate::turns::Turns;
 use crate::{Metrics, Options, ReceiverError};
 
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) ids: MessageIds,
     pub(crate) limits: Limits,
     pub(crate) turns: Turns,
+    pub(crate) live: Arc<Live>,
+    pub(crate) tally: Tally,
     conversations: Vec<mpsc::Sender<Job<Command, Outcome>>>,
     users: Vec<mpsc::Sender<Job<UserCommand, UserOutcome>>>,
     work: mpsc::Sender<Work>,
@@ -105,6 +109,11 @@ impl ReceiverHandle {
     pub fn set_keys(&self, keys: Keys) {
         self.shared.identity.set_keys(keys);
     }
+
+    /// The live figures; feed them once a second with [`Live::tick`].
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.shared.live)
+    }
 }
 
 impl Service {
@@ -131,6 +140,8 @@ impl Service {
             ids: MessageIds::new(doors.random.next_u64()),
             limits: Limits::new(options.rates),
             turns: Turns::default(),
+            live: Arc::new(Live::new(doors.clock.monotonic())),
+            tally: Tally::default(),
             identity,
             metrics,
             conversations: conversation_senders,
