@@ -6,13 +6,18 @@ import { databaseOf, forget, heldSession, holdSession, SESSION_KEY } from "./hel
 /** Why nobody is signed in: never was, or this device was signed out elsewhere. */
 export type Account = { readonly type: "out"; readonly wasEnded: boolean } | { readonly type: "in"; readonly session: Session; readonly client: Client };
 
+/** Where this browser keeps the rows: for good, or only while the page is open because it refuses to store. */
+export const storage = new Value<"disk" | "memory">("disk");
+
 async function openStore(session: Session): Promise<Store> {
   try {
     const store = await IndexedStore.open(databaseOf(session));
+    storage.set("disk");
     void navigator.storage?.persist?.();
     return store;
   } catch {
-    // No storage here: everything is read from the server each time.
+    // No storage here: everything is read from the server each time, and the user is told.
+    storage.set("memory");
     return new MemoryStore();
   }
 }

@@ -2,14 +2,15 @@
 
 import { type Outgoing, shownOf } from "@tenon/client";
 import { flag, type MessageRow } from "@tenon/wire";
-import { memo, useState } from "react";
+import { type KeyboardEvent, memo, useState } from "react";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
 import { oneLine } from "./preview.js";
 import { wordOfCode } from "./refusal.js";
 import { clock, full } from "./time.js";
-import { Avatar } from "./views/avatar.js";
+import { Avatar, hueOf } from "./views/avatar.js";
 import { Icon } from "./views/icon.js";
-import { RichText } from "./views/rich-text.js";
+import { MessageText } from "./message-text.js";
+import { PersonName } from "./views/person-name.js";
 
 /** What a bubble may ask of its chat. */
 export interface BubbleActions {
@@ -42,14 +43,24 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
   const isMention = (row.flags & (flag.MENTION_ME | flag.MENTION_ALL)) !== 0 && !isOwn;
   const name = isOwn ? words("you") : sender.name;
   const classes = ["msg", isOwn ? "is-own" : "", isFirst ? "is-first" : "", isLast ? "is-last" : "", isMention ? "is-mention" : "", props.isLit ? "is-lit" : ""];
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
+    if (event.key === "r") props.onReply?.(row);
+    else if (event.key === "t") props.onThread?.(row);
+    else if (event.key === "c" && shown.type === "text") void navigator.clipboard?.writeText(shown.text);
+    else return;
+    event.preventDefault();
+  };
   return (
-    <article className={classes.filter(Boolean).join(" ")} data-seq={row.seq} tabIndex={-1} aria-label={`${name}, ${clock(Number(row.ts), language)}`}>
+    <article data-testid="message" className={classes.filter(Boolean).join(" ")} data-seq={row.seq} tabIndex={-1} aria-label={`${name}, ${clock(Number(row.ts), language)}`} onKeyDown={onKeyDown}>
       {!isOwn && !isDirect && <span className="msg-face">{isLast && <Avatar id={row.sender} name={sender.name} size={34} />}</span>}
       <div className="bubble">
-        {isFirst && !isOwn && !isDirect && <span className="msg-name">{sender.name || "…"}</span>}
+        {isFirst && !isOwn && !isDirect && <span className={`msg-name hue-${hueOf(row.sender)}`}>
+            <PersonName person={sender} />
+          </span>}
         {row.replySeq > 0n && row.replySeq !== props.thread && <Quote seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
         <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
-          {shown.type === "text" ? <RichText text={shown.text} spans={shown.spans} me={client.me} /> : <Other row={row} />}
+          {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} /> : <Other row={row} />}
           <span className="msg-meta" title={full(Number(row.ts), language)}>
             {(row.flags & flag.EDITED) !== 0 && <span>{words("edited")} </span>}
             <time dateTime={new Date(Number(row.ts)).toISOString()}>{clock(Number(row.ts), language)}</time>
@@ -77,7 +88,7 @@ function Other({ row }: { readonly row: MessageRow }) {
   const shown = shownOf(row);
   return (
     <>
-      {shown.type === "other" && <Icon name="file" size={16} />} {oneLine(row, words)}
+      <Icon name={shown.type === "other" ? "file" : shown.type === "recalled" || shown.type === "expired" ? "trash" : "info"} size={16} /> <bdi>{oneLine(row, words)}</bdi>
     </>
   );
 }
@@ -87,8 +98,8 @@ function Quote({ seq, row, onJump }: { readonly seq: bigint; readonly row: Messa
   const sender = usePerson(row?.sender ?? 0n);
   return (
     <button type="button" className="quote" onClick={() => onJump?.(seq)} disabled={onJump === undefined}>
-      <strong>{row ? sender.name : words("reply")}</strong>
-      <span>{row ? oneLine(row, words) : "…"}</span>
+      <strong>{row ? <PersonName person={sender} /> : words("reply")}</strong>
+      <bdi>{row ? oneLine(row, words) : "…"}</bdi>
     </button>
   );
 }
@@ -134,10 +145,10 @@ export const OutgoingBubble = memo(function OutgoingBubble({ outgoing, isFirst, 
   const isPlaced = outgoing.seq > 0n;
   const state = isFailed ? "failed" : isPlaced ? "sent" : isLive ? "sending" : "waitingToSend";
   return (
-    <article className={`msg is-own${isFirst ? " is-first" : ""}${isLast ? " is-last" : ""}${isFailed ? " is-failed" : ""}`} aria-label={`${words("you")}, ${words(state)}`}>
+    <article data-testid="message" className={`msg is-own${isFirst ? " is-first" : ""}${isLast ? " is-last" : ""}${isFailed ? " is-failed" : ""}`} aria-label={`${words("you")}, ${words(state)}`}>
       <div className="bubble">
         <span className="msg-text">
-          {shown.type === "text" ? <RichText text={shown.text} spans={shown.spans} me={client.me} /> : words("attachment")}
+          {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} /> : words("attachment")}
           <span className="msg-meta">
             <time>{clock(outgoing.atMs, language)}</time>
             <span className="tick" role="img" aria-label={words(state)} title={words(state)}>

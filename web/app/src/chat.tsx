@@ -2,10 +2,11 @@
 
 import type { Timeline } from "@tenon/client";
 import type { MessageRow } from "@tenon/wire";
-import { useEffect, useState } from "react";
-import { Composer } from "./composer.js";
-import { go, useClient, useTitle, useValue, useWords } from "./hooks.js";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Composer, type ComposerProps } from "./composer.js";
+import { go, useCalm, useClient, useTitle, useValue, useWords } from "./hooks.js";
 import { InfoPanel } from "./info-panel.js";
+import { useEscape } from "./keys.js";
 import { MessageList } from "./message-list.js";
 import { ThreadPanel } from "./thread-panel.js";
 import { Avatar } from "./views/avatar.js";
@@ -24,6 +25,16 @@ function useTimeline(conv: bigint): Timeline | undefined {
   return timeline;
 }
 
+/** How many of the newest messages say who speaks, and how often that is looked at. */
+const SPEAKING_ROWS = 200;
+const SPEAKING_MS = 2_000;
+
+/** Who spoke last, latest first. */
+function useSpeakers(timeline: Timeline): readonly bigint[] {
+  const { rows } = useCalm(timeline.view, SPEAKING_MS);
+  return useMemo(() => [...new Set(rows.slice(-SPEAKING_ROWS).map((row) => row.sender).reverse())], [rows]);
+}
+
 export function Chat({ conv }: { readonly conv: bigint }) {
   const client = useClient();
   const words = useWords();
@@ -36,34 +47,51 @@ export function Chat({ conv }: { readonly conv: bigint }) {
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   const count = line?.meta?.memberCount ?? 0;
   const subtitle = isDirect ? words("direct") : count === 1 ? words("memberCountOne") : words("memberCount", { n: count });
+  const main = useRef<HTMLElement>(null);
+  const openThread = useCallback((root: bigint) => setPanel({ type: "thread", root }), []);
+  const dropReply = useCallback(() => setReplyTo(undefined), []);
+  const closePanel = useCallback(() => setPanel(undefined), []);
+  const toMessages = useCallback(() => {
+    const last = [...(main.current?.querySelectorAll<HTMLElement>(".msg") ?? [])].at(-1);
+    (last ?? main.current?.querySelector<HTMLElement>(".messages-box"))?.focus();
+  }, []);
+  useEscape(closePanel, panel !== undefined);
   const togglePanel = () => setPanel(panel?.type === "info" ? undefined : { type: "info" });
   return (
     <div className={panel ? "chat has-panel" : "chat"}>
-      <section className="chat-main" aria-label={title}>
+      <section ref={main} className="chat-main" aria-label={title}>
         <header className="chat-head">
           <button type="button" className="icon-button only-narrow" aria-label={words("back")} onClick={() => go(undefined)}>
             <Icon name="back" />
           </button>
-          <button type="button" className="chat-title" onClick={togglePanel} aria-expanded={panel?.type === "info"} aria-label={`${title}, ${words("details")}`}>
+          <button type="button" className="chat-title" onClick={togglePanel} aria-expanded={panel?.type === "info"} aria-label={[title, line?.meta ? subtitle : "", words("details")].filter(Boolean).join(", ")}>
             <Avatar id={isDirect ? (line?.meta?.peer ?? conv) : conv} name={title} size={40} />
             <span>
-              <strong>{title}</strong>
+              <strong>
+                <bdi>{title}</bdi>
+              </strong>
               <small>{line?.meta ? subtitle : ""}</small>
             </span>
           </button>
-          <button type="button" className="icon-button" aria-label={words("details")} title={words("details")} aria-pressed={panel?.type === "info"} onClick={togglePanel}>
+          <button type="button" className="icon-button" aria-label={words("details")} title={words("details")} aria-pressed={panel?.type === "info"} onClick={togglePanel} data-details>
             <Icon name="info" />
           </button>
         </header>
-        {timeline && <MessageList key={`${conv}`} timeline={timeline} line={line} onReply={setReplyTo} onThread={(root) => setPanel({ type: "thread", root })} />}
+        {timeline ? <MessageList key={`${conv}`} timeline={timeline} line={line} title={title} onReply={setReplyTo} onThread={openThread} /> : <div className="messages" />}
         {line === undefined && isComplete ? (
           <p className="chat-closed">{words("refusedNotMember")}</p>
         ) : (
-          <Composer conv={conv} line={line} title={title} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
+          timeline && <Writing conv={conv} timeline={timeline} line={line} title={title} replyTo={replyTo} onReplyDone={dropReply} onUp={toMessages} />
         )}
       </section>
-      {panel?.type === "info" && line && <InfoPanel line={line} title={title} onClose={() => setPanel(undefined)} />}
-      {panel?.type === "thread" && timeline && <ThreadPanel key={`${panel.root}`} timeline={timeline} line={line} root={panel.root} onClose={() => setPanel(undefined)} />}
+      {panel?.type === "info" && line && <InfoPanel line={line} title={title} onClose={closePanel} />}
+      {panel?.type === "thread" && timeline && <ThreadPanel key={`${panel.root}`} timeline={timeline} line={line} root={panel.root} onClose={closePanel} />}
     </div>
   );
+}
+
+type WritingProps = Omit<ComposerProps, "speakers" | "thread"> & { readonly timeline: Timeline };
+
+function Writing({ timeline, ...props }: WritingProps) {
+  return <Composer {...props} speakers={useSpeakers(timeline)} />;
 }

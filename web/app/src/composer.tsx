@@ -1,12 +1,12 @@
 //! Where a message is written: grows with its text, names people by @, keeps a draft.
 
-import { type ListLine, type Mention, textMessage } from "@tenon/client";
+import { type ListLine, textMessage } from "@tenon/client";
 import type { MessageRow } from "@tenon/wire";
 import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { draftKey, draftOf, mentionsIn, putDraft } from "./drafts.js";
 import { useClient, usePerson, useWords } from "./hooks.js";
 import { type Candidate, MentionMenu, useCandidates } from "./mention-menu.js";
 import { oneLine } from "./preview.js";
-import { keep, kept } from "./preferences.js";
 import { wordOf } from "./refusal.js";
 import type { Word } from "./words.js";
 import { Icon } from "./views/icon.js";
@@ -19,7 +19,22 @@ export interface ComposerProps {
   readonly onReplyDone: () => void;
   /** Answers go to this message; the draft is the thread's own. */
   readonly thread?: bigint;
+  /** Who spoke last, latest first. */
+  readonly speakers: readonly bigint[];
+  /** The arrow key up in an empty field. */
+  readonly onUp?: () => void;
 }
+
+/** Bytes of text that a message may have, with room for mentions below the 64 KiB of a body. */
+const BODY_MAX = 60_000;
+/** The rest is counted from here on. */
+const LEFT_SHOWN = 1_000;
+/** A draft is kept this long after the last key, milliseconds. */
+const DRAFT_MS = 250;
+
+const encoder = new TextEncoder();
+/** Bytes of a text; short texts are not counted exactly. */
+const utf8Length = (text: string): number => (text.length * 3 < BODY_MAX - LEFT_SHOWN ? text.length : encoder.encode(text).length);
 
 /** The word after an @ right before the cursor, if one is being written. */
 function mentionAt(text: string, cursor: number): { readonly start: number; readonly query: string } | undefined {
@@ -27,31 +42,20 @@ function mentionAt(text: string, cursor: number): { readonly start: number; read
   return found ? { start: cursor - (found[1] ?? "").length - 1, query: found[1] ?? "" } : undefined;
 }
 
-/** Every place where a chosen name still stands in the text. */
-export function mentionsIn(text: string, chosen: readonly Candidate[]): Mention[] {
-  const out: Mention[] = [];
-  for (const { user, label } of [...chosen].sort((a, b) => b.label.length - a.label.length)) {
-    const name = `@${label}`;
-    for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + name.length)) {
-      const overlaps = out.some((m) => at < m.start + m.len && m.start < at + name.length);
-      if (!overlaps) out.push({ user, start: at, len: name.length });
-    }
-  }
-  return out.sort((a, b) => a.start - b.start);
-}
-
-export function Composer({ conv, line, title, replyTo, onReplyDone, thread }: ComposerProps) {
+export function Composer({ conv, line, title, replyTo, onReplyDone, thread, speakers, onUp }: ComposerProps) {
   const client = useClient();
   const words = useWords();
-  const draftKey = `tenon.draft/${client.me}/${conv}${thread === undefined ? "" : `/${thread}`}`;
-  const [text, setText] = useState(() => kept(draftKey) ?? "");
+  const key = draftKey(client.me, conv, thread);
+  const [text, setText] = useState(() => draftOf(key).get().text);
   const [cursor, setCursor] = useState(0);
-  const [chosen, setChosen] = useState<readonly Candidate[]>([]);
+  const [chosen, setChosen] = useState<readonly Candidate[]>(() => draftOf(key).get().names.map((one) => ({ ...one, hint: "" })));
+  const [isNear, setNear] = useState(false);
   const [picked, setPicked] = useState(0);
   const [fault, setFault] = useState<Word>();
   const area = useRef<HTMLTextAreaElement>(null);
+  const latest = useRef<{ text: string; names: readonly Candidate[] }>({ text, names: chosen });
   const asked = mentionAt(text, cursor);
-  const candidates = useCandidates(conv, line, asked?.query);
+  const candidates = useCandidates({ line, query: asked?.query, isNear, speakers });
   const isMenuOpen = asked !== undefined && candidates.length > 0;
   const menuId = `mentions-${conv}-${thread ?? 0n}`;
 
@@ -62,20 +66,33 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread }: Co
     box.style.height = `${Math.min(box.scrollHeight, 220)}px`;
   }, [text]);
   useEffect(() => {
-    const timer = setTimeout(() => keep(draftKey, text.trim() === "" ? undefined : text), 250);
+    latest.current = { text, names: chosen };
+    const timer = setTimeout(() => putDraft(key, latest.current), DRAFT_MS);
     return () => clearTimeout(timer);
-  }, [draftKey, text]);
+  }, [key, text, chosen]);
+  // What was written in the last moment is kept too.
+  useEffect(() => {
+    const held = latest;
+    const put = () => putDraft(key, held.current);
+    addEventListener("pagehide", put);
+    return () => {
+      removeEventListener("pagehide", put);
+      put();
+    };
+  }, [key]);
   useEffect(() => {
     if (matchMedia("(hover: hover)").matches || replyTo) area.current?.focus();
   }, [conv, replyTo]);
 
+  const left = BODY_MAX - utf8Length(text);
   const send = async () => {
     const clean = text.trim();
-    if (clean === "") return;
+    if (clean === "" || left < 0) return;
     setText("");
     setChosen([]);
     setFault(undefined);
-    keep(draftKey, undefined);
+    latest.current = { text: "", names: [] };
+    putDraft(key, latest.current);
     onReplyDone();
     try {
       await client.send(textMessage(conv, clean, mentionsIn(clean, chosen), replyTo?.seq ?? thread ?? 0n));
@@ -117,6 +134,9 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread }: Co
     } else if (event.key === "Escape" && replyTo) {
       event.preventDefault();
       onReplyDone();
+    } else if (event.key === "ArrowUp" && text === "" && onUp) {
+      event.preventDefault();
+      onUp();
     }
   };
   const follow = (box: HTMLTextAreaElement) => {
@@ -140,7 +160,10 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread }: Co
           value={text}
           placeholder={words("message")}
           aria-label={hint}
+          dir="auto"
           aria-autocomplete="list"
+          aria-invalid={left < 0}
+          onFocus={() => setNear(true)}
           aria-controls={isMenuOpen ? menuId : undefined}
           aria-activedescendant={isMenuOpen ? `${menuId}-${picked}` : undefined}
           onChange={(e) => {
@@ -150,7 +173,12 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread }: Co
           onSelect={(e) => setCursor(e.currentTarget.selectionStart)}
           onKeyDown={onKeyDown}
         />
-        <button type="button" className="send" aria-label={words("send")} title={words("send")} disabled={text.trim() === ""} onClick={() => void send()}>
+        {left < LEFT_SHOWN && (
+          <span className={left < 0 ? "composer-left is-over" : "composer-left"} role="status" aria-label={words(left < 0 ? "tooLong" : "charactersLeft", { n: Math.abs(left) })}>
+            {left}
+          </span>
+        )}
+        <button type="button" className="send" aria-label={words("send")} title={words("send")} disabled={text.trim() === "" || left < 0} onClick={() => void send()}>
           <Icon name="send" />
         </button>
       </div>
@@ -165,8 +193,10 @@ function ReplyTo({ row, onCancel }: { readonly row: MessageRow; readonly onCance
     <div className="reply-to">
       <Icon name="reply" size={18} />
       <span>
-        <strong>{words("replyingTo", { name: sender.name })}</strong>
-        <span>{oneLine(row, words)}</span>
+        <strong>
+          <bdi>{words("replyingTo", { name: sender.name })}</bdi>
+        </strong>
+        <bdi>{oneLine(row, words)}</bdi>
       </span>
       <button type="button" className="icon-button" aria-label={words("cancel")} onClick={onCancel}>
         <Icon name="close" size={18} />

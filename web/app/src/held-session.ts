@@ -1,6 +1,7 @@
 //! The signed-in device as this browser keeps it. Nothing here connects: pages without the chat use it too.
 
 import { IndexedStore, type Session } from "@tenon/client";
+import { dropDrafts } from "./drafts.js";
 import { keep, kept } from "./preferences.js";
 
 /** Where the session stands in the browser's storage; other tabs watch it. */
@@ -28,5 +29,5 @@ export function holdSession(session: Session | undefined): void {
 /** Removes the rows and drafts of a session that is over. */
 export async function forget(session: Session): Promise<void> {
   await IndexedStore.remove(databaseOf(session)).catch(() => undefined);
-  for (const key of Object.keys(localStorage)) if (key.startsWith(`tenon.draft/${session.user}/`)) keep(key, undefined);
+  dropDrafts(session.user);
 }

@@ -1,12 +1,16 @@
 //! Values of the client as React state, words, time, routes.
 
 import { Client, type ListLine, type Person, type Readable, Value } from "@tenon/client";
-import { createContext, useCallback, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { calm } from "./list/calm.js";
 import { chosenLanguage, languageOf } from "./preferences.js";
 import { type Language, type Places, say, type Word } from "./words.js";
 
 /** The present value; the component is drawn again when it changes. */
 export const useValue = <T>(value: Readable<T>): T => useSyncExternalStore(value.subscribe, value.get);
+
+/** Like `useValue`, but changes that follow each other within `ms` are drawn together. */
+export const useCalm = <T>(value: Readable<T>, ms: number): T => useValue(useMemo(() => calm(value, ms), [value, ms]));
 
 const ClientContext = createContext<Client | undefined>(undefined);
 export const ClientProvider = ClientContext.Provider;

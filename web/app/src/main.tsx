@@ -6,6 +6,8 @@ import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/sidebar.css";
 import "./styles/chat.css";
+import "./styles/composer.css";
+import "./styles/house.css";
 import "./styles/panels.css";
 
 applyPreferences();

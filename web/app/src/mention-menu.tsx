@@ -3,7 +3,9 @@
 import type { ListLine } from "@tenon/client";
 import { role } from "@tenon/wire";
 import { useMemo } from "react";
-import { useClient, useValue, useWords } from "./hooks.js";
+import { useClient, useWords } from "./hooks.js";
+import { useMemberIndex } from "./members/use-members.js";
+import { fold } from "./search.js";
 import { Avatar } from "./views/avatar.js";
 import { Icon } from "./views/icon.js";
 
@@ -17,23 +19,34 @@ export interface Candidate {
   readonly hint: string;
 }
 
-/** Members whose name begins like the query; none in a direct conversation. */
-export function useCandidates(conv: bigint, line: ListLine | undefined, query: string | undefined): Candidate[] {
+export interface CandidatesOf {
+  readonly line: ListLine | undefined;
+  /** What stands after the @; `undefined` = nobody is being named. */
+  readonly query: string | undefined;
+  /** Members may be needed soon: they are read. */
+  readonly isNear: boolean;
+  /** Who spoke last, latest first: offered before others that fit as well. */
+  readonly speakers: readonly bigint[];
+}
+
+/** Members whose name fits the query; none in a direct conversation. */
+export function useCandidates({ line, query, isNear, speakers }: CandidatesOf): Candidate[] {
   const client = useClient();
   const words = useWords();
   const isGroup = line?.meta !== undefined && line.meta.peer === 0n;
-  const members = useValue(client.members(isGroup ? conv : 0n));
+  const { index, round } = useMemberIndex(isGroup && (isNear || query !== undefined) ? line.conv : 0n);
+  const isEveryoneAllowed = line?.role === role.OWNER || line?.role === role.ADMIN;
   return useMemo(() => {
+    void round;
     if (query === undefined || !isGroup) return [];
-    const wanted = query.toLowerCase();
-    const people = members.filter((m) => m.user !== client.me).map((m) => client.people.person(m.user).get());
-    const found = people.filter((p) => [p.name, p.login, ...p.name.split(" ")].some((text) => text.toLowerCase().startsWith(wanted)));
-    const list = found.map((p): Candidate => ({ user: p.user, label: p.name, hint: p.login }));
-    const mayAll = line.role === role.OWNER || line.role === role.ADMIN;
+    const list = index.search(query, MENU_MAX, speakers).map((user): Candidate => {
+      const person = client.people.person(user).get();
+      return { user, label: person.name, hint: person.login };
+    });
     const everyone = words("everyone");
-    if (mayAll && everyone.toLowerCase().startsWith(wanted)) list.push({ user: 0n, label: everyone, hint: words("everyoneHint") });
-    return list.filter((c) => c.label !== "").slice(0, MENU_MAX);
-  }, [client, words, isGroup, members, query, line?.role]);
+    if (isEveryoneAllowed && fold(everyone).startsWith(fold(query))) list.splice(MENU_MAX - 1, 1, { user: 0n, label: everyone, hint: words("everyoneHint") });
+    return list;
+  }, [client, words, isGroup, index, round, query, speakers, isEveryoneAllowed]);
 }
 
 export interface MentionMenuProps {
@@ -56,7 +69,7 @@ export function MentionMenu({ id, candidates, picked, onPick }: MentionMenuProps
           ) : (
             <Avatar id={candidate.user} name={candidate.label} size={30} />
           )}
-          <strong>{candidate.label}</strong>
+          <bdi className="mention-name">{candidate.label}</bdi>
           <small>{candidate.hint}</small>
         </li>
       ))}

@@ -2,113 +2,182 @@
 
 import type { ListLine, Timeline } from "@tenon/client";
 import type { MessageRow } from "@tenon/wire";
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useAnnounced } from "./announcer.js";
 import { Bubble, OutgoingBubble } from "./bubble.js";
-import { entriesOf, replyCounts, rootOf } from "./entries.js";
-import { useClient, useLanguage, useNow, useValue, useWords } from "./hooks.js";
+import { EntryBook, replyCounts, rootOf, rowOf } from "./entries.js";
+import { useCalm, useClient, useLanguage, useNow, useWords } from "./hooks.js";
+import { guessOf, type ListEntry } from "./list/guess.js";
+import { ScrollPane } from "./list/scroll-pane.js";
+import { useJump } from "./list/use-jump.js";
+import { useReading } from "./list/use-reading.js";
 import { day } from "./time.js";
 import { Icon } from "./views/icon.js";
 
-/** Nearer to the end than this is at the end, pixels. */
-const END_PX = 80;
 /** Nearer to the top than this asks for older messages, pixels. */
-const TOP_PX = 600;
+const TOP_PX = 2_400;
+/** A flood is drawn this often, milliseconds. */
+const CALM_MS = 100;
+/** The day stays on the screen this long after the last move, milliseconds. */
+const DAY_SHOWN_MS = 1_200;
 
 export interface MessageListProps {
   readonly timeline: Timeline;
   readonly line: ListLine | undefined;
+  readonly title: string;
   readonly onReply: (row: MessageRow) => void;
   readonly onThread: (root: bigint) => void;
 }
 
-export function MessageList({ timeline, line, onReply, onThread }: MessageListProps) {
+const HEAD: ListEntry = { type: "head", key: "head" };
+
+export function MessageList({ timeline, line, title, onReply, onThread }: MessageListProps) {
   const client = useClient();
   const words = useWords();
-  const language = useLanguage();
-  const now = useNow(60_000);
-  const view = useValue(timeline.view);
+  const view = useCalm(timeline.view, CALM_MS);
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   const newAbove = useNewAbove(line);
-  const bySeq = useMemo(() => new Map(view.rows.map((row) => [row.seq, row])), [view.rows]);
   const replies = useMemo(() => replyCounts(view.rows), [view.rows]);
-  const entries = useMemo(() => entriesOf(view.rows, view.outgoing, client.me, newAbove), [view.rows, view.outgoing, client, newAbove]);
-  const scroll = useScroll(timeline, newAbove);
-  useReading(line, view.rows.at(-1)?.seq ?? 0n, scroll.isAtEnd);
-  const [lit, setLit] = useState(0n);
-  const { boxRef } = scroll;
-
-  const jump = useCallback(
-    async (seq: bigint) => {
-      const find = () => boxRef.current?.querySelector(`[data-seq="${seq}"]`);
-      // A message far up is reached page by page; more than twenty pages is not worth a wait.
-      for (let n = 0; n < 20 && !find() && !timeline.view.get().isFloor; n++) {
-        await timeline.loadOlder();
-        await new Promise((resolve) => requestAnimationFrame(resolve));
-      }
-      find()?.scrollIntoView({ block: "center", behavior: "smooth" });
-      setLit(seq);
-      setTimeout(() => setLit(0n), 1_600);
-    },
-    [boxRef, timeline],
+  const [book] = useState(() => new EntryBook());
+  const entries = useMemo<ListEntry[]>(
+    () => [HEAD, ...book.take({ rows: view.rows, outgoing: view.outgoing, me: client.me, newAbove, isFloor: view.isFloor })],
+    [book, view, client, newAbove],
   );
-  const onThreadOf = useCallback((row: MessageRow) => onThread(rootOf(row, new Map(timeline.view.get().rows.map((one) => [one.seq, one])))), [onThread, timeline]);
-  const onJump = useCallback((seq: bigint) => void jump(seq), [jump]);
+  const [pane] = useState(() => new ScrollPane<ListEntry>(guessOf, (entry) => entry.type === "row" || entry.type === "outgoing"));
+  pane.take(entries);
+  const range = useSyncExternalStore(pane.subscribe, pane.range);
+  const isAtEnd = useSyncExternalStore(pane.subscribe, pane.isAtEnd);
+  const boxRef = useRef<HTMLDivElement>(null);
+  const canvasRef = useRef<HTMLDivElement>(null);
+  const paneRef = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const [box, canvas, drawn] = [boxRef.current, canvasRef.current, paneRef.current];
+    return box && canvas && drawn ? pane.attach({ box, canvas, pane: drawn }) : undefined;
+  }, [pane]);
+  useLayoutEffect(() => pane.drawn());
 
-  const isEmpty = entries.length === 0;
+  const { lit, jump, unread, isPlaced } = useJump({ timeline, view, pane, newAbove });
+  useOlder(timeline, pane, view);
+  useReading(line, pane, entries, isPlaced);
+  useAnnounced(view, title);
+  useOwnToEnd(pane, view.outgoing.at(-1)?.local ?? 0n);
+  const onThreadOf = useCallback((row: MessageRow) => onThread(rootOf(row, (seq) => rowOf(timeline.view.get().rows, seq))), [onThread, timeline]);
+
+  const draw = (entry: ListEntry) => {
+    if (entry.type === "head") return <Head key={entry.key} isLoading={view.isLoading} isEmpty={entries.length === 1} isBeginning={view.isFloor && view.isVerified} />;
+    if (entry.type === "day") return <Day key={entry.key} ms={entry.ms} />;
+    if (entry.type === "new") return <NewLine key={entry.key} />;
+    if (entry.type === "outgoing") return <OutgoingBubble key={entry.key} outgoing={entry.outgoing} isFirst={entry.isFirst} isLast={entry.isLast} />;
+    const { row } = entry;
+    return (
+      <Bubble
+        key={entry.key}
+        row={row}
+        isFirst={entry.isFirst}
+        isLast={entry.isLast}
+        isDirect={isDirect}
+        isReadByPeer={isDirect && (line?.peerReadSeq ?? 0n) >= row.seq}
+        quoted={row.replySeq > 0n ? rowOf(view.rows, row.replySeq) : undefined}
+        replies={replies.get(row.seq) ?? 0}
+        isLit={lit === row.seq}
+        onReply={onReply}
+        onThread={onThreadOf}
+        onJump={jump}
+      />
+    );
+  };
   return (
     <div className="messages">
-      <div ref={boxRef} className="messages-box" onScroll={scroll.onScroll} tabIndex={0} role="log" aria-live="polite" aria-busy={view.isLoading} aria-relevant="additions">
-        <div ref={scroll.innerRef} className="messages-inner">
-          {view.isLoading && (
-            <div className="messages-note" role="status">
-              <span className="spinner" />
-              <span className="sr-only">{words("loadingMessages")}</span>
+      <div ref={boxRef} className="messages-box" tabIndex={0} role="log" aria-live="off" aria-busy={view.isLoading} aria-label={words("messagesOf", { name: title })} onKeyDown={(event) => walk(event, boxRef.current)}>
+        <div className="messages-inner">
+          <div ref={canvasRef} className="messages-canvas">
+            <div ref={paneRef} className="messages-pane">
+              {entries.slice(range.from, range.to).map(draw)}
             </div>
-          )}
-          {isEmpty && !view.isLoading && <div className="messages-note is-hello">{words("noMessages")}</div>}
-          {!isEmpty && view.isFloor && view.isVerified && <div className="messages-note">{words("beginning")}</div>}
-          {entries.map((entry) => {
-            if (entry.type === "day") {
-              return (
-                <div key={entry.key} className="day" role="separator">
-                  <span>{day(entry.ms, now, language, { today: words("today"), yesterday: words("yesterday") })}</span>
-                </div>
-              );
-            }
-            if (entry.type === "new") {
-              return (
-                <div key={entry.key} className="new-line" role="separator">
-                  <span>{words("newMessages")}</span>
-                </div>
-              );
-            }
-            if (entry.type === "outgoing") return <OutgoingBubble key={entry.key} outgoing={entry.outgoing} isFirst={entry.isFirst} isLast={entry.isLast} />;
-            const { row } = entry;
-            return (
-              <Bubble
-                key={entry.key}
-                row={row}
-                isFirst={entry.isFirst}
-                isLast={entry.isLast}
-                isDirect={isDirect}
-                isReadByPeer={isDirect && (line?.peerReadSeq ?? 0n) >= row.seq}
-                quoted={bySeq.get(row.replySeq)}
-                replies={replies.get(row.seq) ?? 0}
-                isLit={lit === row.seq}
-                onReply={onReply}
-                onThread={onThreadOf}
-                onJump={onJump}
-              />
-            );
-          })}
+          </div>
         </div>
       </div>
-      {!scroll.isAtEnd && (
-        <button type="button" className="to-end" aria-label={words("toBottom")} title={words("toBottom")} onClick={scroll.toEnd}>
-          {line !== undefined && line.unread > 0n && <span className="badge">{line.unread > 99n ? "99+" : `${line.unread}`}</span>}
+      <DayPill pane={pane} entries={entries} />
+      {unread && (
+        <span className="to-unread">
+          <button type="button" onClick={unread.go}>
+            <Icon name="up" size={17} />
+            {unread.count === 1n ? words("newMessageOne") : words("newMessageCount", { n: `${unread.count}` })}
+          </button>
+          <button type="button" aria-label={words("close")} onClick={unread.dismiss}>
+            <Icon name="close" size={16} />
+          </button>
+        </span>
+      )}
+      {!isAtEnd && (
+        <button type="button" className="to-end" aria-label={words("toBottom")} title={words("toBottom")} onClick={() => pane.toEnd(true)}>
+          {line !== undefined && line.unread > 0n && <span className="badge">{line.unread > 999n ? "999+" : `${line.unread}`}</span>}
           <Icon name="down" />
         </button>
       )}
+    </div>
+  );
+}
+
+function Head({ isLoading, isEmpty, isBeginning }: { readonly isLoading: boolean; readonly isEmpty: boolean; readonly isBeginning: boolean }) {
+  const words = useWords();
+  if (isEmpty && !isLoading) return <div className="messages-note is-hello">{words("noMessages")}</div>;
+  return (
+    <div className="messages-note">
+      {isBeginning ? (
+        words("beginning")
+      ) : isLoading ? (
+        <span role="status">
+          <span className="spinner" />
+          <span className="sr-only">{words("loadingMessages")}</span>
+        </span>
+      ) : null}
+    </div>
+  );
+}
+
+function useDay(ms: number): string {
+  const words = useWords();
+  return day(ms, useNow(60_000), useLanguage(), { today: words("today"), yesterday: words("yesterday") });
+}
+
+function Day({ ms }: { readonly ms: number }) {
+  return (
+    <div className="day" role="separator">
+      <span>{useDay(ms)}</span>
+    </div>
+  );
+}
+
+function NewLine() {
+  const words = useWords();
+  return (
+    <div className="new-line" role="separator">
+      <span>{words("newMessages")}</span>
+    </div>
+  );
+}
+
+const msOf = (entry: ListEntry | undefined): number =>
+  entry?.type === "row" ? Number(entry.row.ts) : entry?.type === "outgoing" ? entry.outgoing.atMs : entry?.type === "day" ? entry.ms : 0;
+
+/** The day of the first message on the screen, while the list moves. */
+function DayPill({ pane, entries }: { readonly pane: ScrollPane<ListEntry>; readonly entries: readonly ListEntry[] }) {
+  const first = useSyncExternalStore(pane.subscribe, () => pane.get().firstShown);
+  const [isShown, setShown] = useState(false);
+  const was = useRef(first);
+  useEffect(() => {
+    if (was.current === first) return;
+    was.current = first;
+    setShown(true);
+    const timer = setTimeout(() => setShown(false), DAY_SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [first]);
+  const ms = msOf(entries[first]) || msOf(entries[first + 1]);
+  const text = useDay(ms);
+  return (
+    <div className={isShown && ms > 0 && entries[first]?.type !== "day" ? "day-pill is-shown" : "day-pill"} aria-hidden="true">
+      <span>{ms > 0 ? text : ""}</span>
     </div>
   );
 }
@@ -120,76 +189,34 @@ function useNewAbove(line: ListLine | undefined): bigint | undefined {
   return held.current?.mark;
 }
 
-/** Keeps the place: at the end while the user is there, else at the message on the screen. */
-function useScroll(timeline: Timeline, newAbove: bigint | undefined) {
-  const boxRef = useRef<HTMLDivElement>(null);
-  const innerRef = useRef<HTMLDivElement>(null);
-  const view = useValue(timeline.view);
-  const [isAtEnd, setAtEnd] = useState(true);
-  const sticks = useRef(true);
-  const before = useRef({ first: 0n, height: 0, isPlaced: false });
-  const firstSeq = view.rows[0]?.seq ?? 0n;
-
-  useLayoutEffect(() => {
-    const box = boxRef.current;
-    if (box === null || (view.rows.length === 0 && view.outgoing.length === 0)) return;
-    const held = before.current;
-    const line = box.querySelector(".new-line");
-    if (!held.isPlaced && newAbove !== undefined && line !== null && view.isVerified) {
-      line.scrollIntoView({ block: "center" });
-      sticks.current = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
-    } else if (held.isPlaced && firstSeq < held.first && !sticks.current) box.scrollTop += box.scrollHeight - held.height;
-    else if (sticks.current) box.scrollTop = box.scrollHeight;
-    before.current = { first: firstSeq, height: box.scrollHeight, isPlaced: held.isPlaced || view.isVerified };
-    setAtEnd(sticks.current);
-  }, [view, firstSeq, newAbove]);
-
-  const ownCount = view.outgoing.length;
+/** Reads the next page before the reader comes to the top of what is there. */
+function useOlder(timeline: Timeline, pane: ScrollPane<ListEntry>, view: { readonly isFloor: boolean; readonly isVerified: boolean; readonly isLoading: boolean }): void {
+  const isNear = useSyncExternalStore(pane.subscribe, () => pane.layout.topOf(pane.get().firstShown) < TOP_PX);
   useEffect(() => {
-    if (ownCount === 0) return;
-    sticks.current = true;
-    boxRef.current?.scrollTo({ top: boxRef.current.scrollHeight });
-  }, [ownCount]);
-
-  useEffect(() => {
-    const observer = new ResizeObserver(() => {
-      const box = boxRef.current;
-      if (box && sticks.current) box.scrollTop = box.scrollHeight;
-    });
-    if (boxRef.current) observer.observe(boxRef.current);
-    if (innerRef.current) observer.observe(innerRef.current);
-    return () => observer.disconnect();
-  }, []);
-
-  const onScroll = () => {
-    const box = boxRef.current;
-    if (box === null) return;
-    sticks.current = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
-    setAtEnd(sticks.current);
-    if (box.scrollTop < TOP_PX && !view.isFloor && view.isVerified) void timeline.loadOlder();
-  };
-  // A first page that does not fill the screen asks for the next one.
-  useEffect(onScroll, [view]);
-  const toEnd = () => boxRef.current?.scrollTo({ top: boxRef.current.scrollHeight, behavior: "smooth" });
-  return { boxRef, innerRef, isAtEnd, onScroll, toEnd };
+    if (isNear && !view.isFloor && view.isVerified && !view.isLoading) void timeline.loadOlder();
+  }, [timeline, isNear, view]);
 }
 
-/** The newest message counts as read while it is on the screen of a window in front. */
-function useReading(line: ListLine | undefined, lastSeq: bigint, isAtEnd: boolean): void {
-  const client = useClient();
-  const conv = line?.conv ?? 0n;
-  const unread = line?.unread ?? 0n;
-  const isMarked = line?.summary?.markedUnread ?? false;
+/** Who sends a message sees it. */
+function useOwnToEnd(pane: ScrollPane<ListEntry>, lastLocal: bigint): void {
+  const before = useRef(lastLocal);
   useEffect(() => {
-    const mark = () => {
-      if (conv !== 0n && lastSeq > 0n && isAtEnd && document.visibilityState === "visible" && document.hasFocus()) client.markRead(conv, lastSeq);
-    };
-    mark();
-    addEventListener("focus", mark);
-    document.addEventListener("visibilitychange", mark);
-    return () => {
-      removeEventListener("focus", mark);
-      document.removeEventListener("visibilitychange", mark);
-    };
-  }, [client, conv, lastSeq, unread, isMarked, isAtEnd]);
+    if (lastLocal > before.current) pane.toEnd(false);
+    before.current = lastLocal;
+  }, [pane, lastLocal]);
 }
+
+/** Arrow keys go from message to message. */
+function walk(event: KeyboardEvent, box: HTMLElement | null): void {
+  const step = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
+  if (step === 0 || box === null || event.altKey || event.ctrlKey || event.metaKey) return;
+  const all = [...box.querySelectorAll<HTMLElement>(".msg")];
+  const held = all.findIndex((one) => one.contains(document.activeElement));
+  const { bottom } = box.getBoundingClientRect();
+  const next = held >= 0 ? all[held + step] : all.findLast((one) => one.getBoundingClientRect().top < bottom);
+  if (next === undefined) return;
+  event.preventDefault();
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+

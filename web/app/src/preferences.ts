@@ -35,6 +35,9 @@ export const chosenLanguage = new Value<Language | "auto">(((): Language | "auto
   return value === "en" || value === "zh" ? value : "auto";
 })());
 
+/** The user wants notices of the system in this browser. */
+export const isNotifying = new Value(stored("tenon.notify") === "on");
+
 /** The language in force. */
 export const languageOf = (chosen: Language | "auto"): Language => (chosen === "auto" ? browserLanguage() : chosen);
 
@@ -49,6 +52,7 @@ export function applyPreferences(): void {
     keep("tenon.theme", chosen === "system" ? undefined : chosen);
     keep("tenon.language", chosenLanguage.get() === "auto" ? undefined : chosenLanguage.get());
   };
+  isNotifying.subscribe(() => keep("tenon.notify", isNotifying.get() ? "on" : undefined));
   theme.subscribe(apply);
   chosenLanguage.subscribe(apply);
   apply();

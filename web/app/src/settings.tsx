@@ -4,7 +4,7 @@ import type { Device } from "@tenon/client";
 import { useCallback, useEffect, useState } from "react";
 import { leave } from "./account.js";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
-import { chosenLanguage, type Theme, theme } from "./preferences.js";
+import { chosenLanguage, isNotifying, type Theme, theme } from "./preferences.js";
 import { wordOf } from "./refusal.js";
 import { short } from "./time.js";
 import { Avatar } from "./views/avatar.js";
@@ -12,7 +12,7 @@ import { Confirm, Dialog } from "./views/dialog.js";
 import { Icon } from "./views/icon.js";
 import type { Language, Word } from "./words.js";
 
-export function Settings({ onClose }: { readonly onClose: () => void }) {
+export function Settings({ onClose, onKeys }: { readonly onClose: () => void; readonly onKeys: () => void }) {
   const client = useClient();
   const words = useWords();
   const me = usePerson(client.me);
@@ -38,7 +38,12 @@ export function Settings({ onClose }: { readonly onClose: () => void }) {
         options={[["auto", words("themeSystem")], ["en", "English"], ["zh", "中文"]]}
         onChange={(next) => chosenLanguage.set(next)}
       />
+      <Notifications />
       <Devices />
+      <button type="button" className="panel-item" onClick={onKeys}>
+        <Icon name="keyboard" />
+        {words("shortcuts")}
+      </button>
       <button type="button" className="panel-item is-danger" onClick={() => setLeaving(true)}>
         <Icon name="exit" />
         {words("signOut")}
@@ -75,6 +80,29 @@ function Choices<T extends string>({ label, value, options, onChange }: ChoicesP
         </label>
       ))}
     </fieldset>
+  );
+}
+
+function Notifications() {
+  const words = useWords();
+  const isOn = useValue(isNotifying);
+  const [isBlocked, setBlocked] = useState(() => "Notification" in globalThis && Notification.permission === "denied");
+  if (!("Notification" in globalThis)) return null;
+  const change = async (next: "on" | "off") => {
+    const isAllowed = next === "on" && (await Notification.requestPermission()) === "granted";
+    setBlocked(next === "on" && !isAllowed);
+    isNotifying.set(isAllowed);
+  };
+  return (
+    <>
+      <Choices<"on" | "off">
+        label={words("notifications")}
+        value={isOn ? "on" : "off"}
+        options={[["off", words("notificationsOff")], ["on", words("notificationsOn")]]}
+        onChange={(next) => void change(next)}
+      />
+      {isBlocked && <p role="alert">{words("notificationsBlocked")}</p>}
+    </>
   );
 }
 

@@ -1,17 +1,20 @@
 //! The list of conversations with search.
 
-import { type KeyboardEvent, useDeferredValue, useMemo, useState } from "react";
 import type { ListLine } from "@tenon/client";
+import { type KeyboardEvent, useDeferredValue, useMemo, useRef, useState } from "react";
 import { ConnectionBar } from "./connection-bar.js";
 import { ConversationRow } from "./conversation-row.js";
-import { go, useClient, useNow, usePerson, useValue, useWords } from "./hooks.js";
+import { findLines, isUnread } from "./conversations.js";
+import { go, useCalm, useClient, useNow, usePerson, useValue, useWords } from "./hooks.js";
 import { wordOf } from "./refusal.js";
 import { Avatar } from "./views/avatar.js";
 import { Icon } from "./views/icon.js";
 import { VirtualList } from "./views/virtual-list.js";
 
-const ROW_HEIGHT = 70;
+const ROW_HEIGHT = 72;
 const LIST_TICK_MS = 60_000;
+/** A flood moves the list this often, milliseconds. */
+const CALM_MS = 150;
 
 export interface SidebarProps {
   readonly open: bigint | undefined;
@@ -22,26 +25,32 @@ export interface SidebarProps {
 export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
   const client = useClient();
   const words = useWords();
-  const lines = useValue(client.conversations);
-  const isComplete = useValue(client.isListComplete);
+  const lines = useCalm(client.conversations, CALM_MS);
   const me = usePerson(client.me);
   const now = useNow(LIST_TICK_MS);
   const [query, setQuery] = useState("");
-  const wanted = useDeferredValue(query.trim().toLowerCase());
-  const found = useMemo(() => (wanted === "" ? lines : lines.filter((line) => matches(line, wanted, client.people.person(line.meta?.peer ?? 0n).get()))), [lines, wanted, client]);
-  const activeIndex = found.findIndex((line) => line.conv === open);
+  const [isUnreadOnly, setUnreadOnly] = useState(false);
+  const wanted = useDeferredValue(query.trim());
+  const shown = useUnreadFilter(lines, isUnreadOnly && wanted === "", open);
+  const found = useMemo(() => (wanted === "" ? shown : findLines(lines, wanted, client)), [wanted, shown, lines, client]);
+  const activeIndex = useMemo(() => found.findIndex((line) => line.conv === open), [found, open]);
+  const nav = useRef<HTMLElement>(null);
 
-  const onKeyDown = (event: KeyboardEvent) => {
-    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (step === 0 || found.length === 0) return;
-    event.preventDefault();
-    const from = Number((document.activeElement?.closest("li") as HTMLElement | null)?.getAttribute("aria-posinset") ?? 0) - 1;
-    const next = found[Math.min(found.length - 1, Math.max(0, from + step))];
-    if (next) document.querySelector<HTMLElement>(`[data-conv="${next.conv}"]`)?.focus();
+  const onSearchKey = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return;
+    if (event.key === "ArrowDown") {
+      event.preventDefault();
+      nav.current?.querySelector<HTMLElement>(".virtual li button")?.focus();
+    } else if (event.key === "Enter" && found[0]) {
+      go(found[0].conv);
+      setQuery("");
+    } else if (event.key === "Escape" && query !== "") {
+      event.preventDefault();
+      setQuery("");
+    }
   };
-
   return (
-    <nav className="sidebar" aria-label={words("chats")} onKeyDown={onKeyDown}>
+    <nav ref={nav} className="sidebar" aria-label={words("chats")}>
       <header className="sidebar-head">
         <button type="button" className="me-button" aria-label={words("settings")} title={words("settings")} onClick={onSettings}>
           <Avatar id={client.me} name={me.name} size={36} />
@@ -54,11 +63,20 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
           <Icon name="write" />
         </button>
       </header>
-      <div className="search">
+      <div className="search" role="search">
         <Icon name="search" size={18} />
-        <input type="search" value={query} onChange={(e) => setQuery(e.target.value)} placeholder={words("search")} aria-label={words("search")} />
+        <input type="search" value={query} onChange={(e) => setQuery(e.target.value)} onKeyDown={onSearchKey} placeholder={words("search")} aria-label={words("search")} autoComplete="off" data-search />
+        {query !== "" && (
+          <button type="button" className="search-clear" aria-label={words("clearSearch")} onClick={() => setQuery("")}>
+            <Icon name="close" size={16} />
+          </button>
+        )}
       </div>
+      {wanted === "" && <Filter isUnreadOnly={isUnreadOnly} count={lines.filter(isUnread).length} onChange={setUnreadOnly} />}
       <ConnectionBar />
+      <span className="sr-only" role="status">
+        {wanted === "" ? "" : words("searchResults", { n: found.length })}
+      </span>
       {found.length > 0 ? (
         <VirtualList
           items={found}
@@ -66,33 +84,67 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
           label={words("chats")}
           activeIndex={activeIndex}
           keyOf={(line) => `${line.conv}`}
-          row={(line) => <ConversationRow line={line} isOpen={line.conv === open} now={now} onOpen={go} />}
+          row={(line, isStop) => <ConversationRow line={line} isOpen={line.conv === open} isStop={isStop} now={now} onOpen={go} />}
         />
-      ) : wanted !== "" ? (
-        <p className="sidebar-empty">{words("nothingFound")}</p>
-      ) : isComplete ? (
-        <div className="sidebar-empty">
-          <Icon name="chat" size={40} />
-          <strong>{words("noChats")}</strong>
-          <span>{words("noChatsHint")}</span>
-          <button type="button" className="button is-main" onClick={() => onNew("chat")}>
-            {words("newChat")}
-          </button>
-        </div>
       ) : (
-        <div className="skeletons" aria-hidden="true">
-          {[0, 1, 2, 3, 4, 5].map((n) => (
-            <span key={n} className="skeleton" />
-          ))}
-        </div>
+        <Nothing isSearch={wanted !== ""} isFiltered={isUnreadOnly} onNew={() => onNew("chat")} />
       )}
       {wanted !== "" && <FindPerson name={query.trim()} onFound={() => setQuery("")} />}
     </nav>
   );
 }
 
-function matches(line: ListLine, wanted: string, peer: { readonly name: string; readonly login: string }): boolean {
-  return [line.meta?.title ?? "", peer.name, peer.login].some((text) => text.toLowerCase().includes(wanted));
+/** Unread lines only; what was open while it was read stays until another chat is opened. */
+function useUnreadFilter(lines: readonly ListLine[], isOn: boolean, open: bigint | undefined): readonly ListLine[] {
+  return useMemo(() => (isOn ? lines.filter((line) => isUnread(line) || line.conv === open) : lines), [lines, isOn, open]);
+}
+
+function Filter({ isUnreadOnly, count, onChange }: { readonly isUnreadOnly: boolean; readonly count: number; readonly onChange: (isUnreadOnly: boolean) => void }) {
+  const words = useWords();
+  return (
+    <div className="filter" role="group" aria-label={words("chats")}>
+      <button type="button" aria-pressed={!isUnreadOnly} onClick={() => onChange(false)}>
+        {words("allChats")}
+      </button>
+      <button type="button" aria-pressed={isUnreadOnly} onClick={() => onChange(true)}>
+        {words("unreadOnly")}
+        {count > 0 && <small>{count > 999 ? "999+" : count}</small>}
+      </button>
+    </div>
+  );
+}
+
+function Nothing({ isSearch, isFiltered, onNew }: { readonly isSearch: boolean; readonly isFiltered: boolean; readonly onNew: () => void }) {
+  const words = useWords();
+  const isComplete = useValue(useClient().isListComplete);
+  if (isSearch) return <p className="sidebar-empty">{words("nothingFound")}</p>;
+  if (isFiltered) {
+    return (
+      <div className="sidebar-empty">
+        <Icon name="ticks" size={40} />
+        <strong>{words("noUnread")}</strong>
+      </div>
+    );
+  }
+  if (!isComplete) {
+    return (
+      <div className="skeletons" aria-hidden="true">
+        {[0, 1, 2, 3, 4, 5].map((n) => (
+          <span key={n} className="skeleton" />
+        ))}
+      </div>
+    );
+  }
+  return (
+    <div className="sidebar-empty">
+      <Icon name="chat" size={40} />
+      <strong>{words("noChats")}</strong>
+      <span>{words("noChatsHint")}</span>
+      <button type="button" className="button is-main" onClick={onNew}>
+        {words("newChat")}
+      </button>
+    </div>
+  );
 }
 
 /** A search that is the login name of somebody begins a chat. */
@@ -114,7 +166,7 @@ function FindPerson({ name, onFound }: { readonly name: string; readonly onFound
     <div className="find">
       <button type="button" className="find-button" onClick={() => void begin()}>
         <Icon name="write" size={18} />
-        {words("chatWith", { name })}
+        <bdi>{words("chatWith", { name })}</bdi>
       </button>
       <p role="alert">{fault?.name === name ? fault.text : ""}</p>
     </div>

@@ -5,9 +5,12 @@ import type { MessageRow } from "@tenon/wire";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Bubble, OutgoingBubble } from "./bubble.js";
 import { Composer } from "./composer.js";
-import { entriesOf, rootOf } from "./entries.js";
-import { useClient, useValue, useWords } from "./hooks.js";
+import { entriesOf, rootOf, rowOf } from "./entries.js";
+import { useCalm, useClient, useWords } from "./hooks.js";
 import { Icon } from "./views/icon.js";
+
+/** A flood is drawn this often, milliseconds. */
+const CALM_MS = 200;
 
 export interface ThreadPanelProps {
   readonly timeline: Timeline;
@@ -19,12 +22,12 @@ export interface ThreadPanelProps {
 export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps) {
   const client = useClient();
   const words = useWords();
-  const view = useValue(timeline.view);
+  const view = useCalm(timeline.view, CALM_MS);
   const [fetched, setFetched] = useState<MessageRow>();
   const [replyTo, setReplyTo] = useState<MessageRow>();
   const end = useRef<HTMLDivElement>(null);
   const { conv } = timeline;
-  const held = view.rows.find((row) => row.seq === root);
+  const held = rowOf(view.rows, root);
   useEffect(() => {
     let isCurrent = true;
     if (held === undefined) void client.message(conv, root).then((row) => isCurrent && setFetched(row), () => undefined);
@@ -34,16 +37,16 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
   }, [client, conv, root, held]);
   const first = held ?? fetched;
   const rows = useMemo(() => {
-    const bySeq = new Map(view.rows.map((row) => [row.seq, row]));
-    return view.rows.filter((row) => row.seq !== root && rootOf(row, bySeq) === root);
+    const answers = view.rows.filter((row) => row.replySeq >= root);
+    return answers.filter((row) => row.seq !== root && rootOf(row, (seq) => rowOf(answers, seq)) === root);
   }, [view.rows, root]);
   const outgoing = view.outgoing.filter((one) => one.send.replySeq === root || rows.some((row) => row.seq === one.send.replySeq));
-  const all = first ? [first, ...rows] : rows;
+  const all = useMemo(() => (first ? [first, ...rows] : rows), [first, rows]);
   const count = rows.length + outgoing.length;
   useEffect(() => {
     end.current?.scrollIntoView({ block: "end" });
   }, [count]);
-  const bySeq = new Map(all.map((row) => [row.seq, row]));
+  const speakers = useMemo(() => [...new Set(all.map((row) => row.sender).reverse())], [all]);
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   return (
     <aside className="panel is-thread" aria-label={words("thread")}>
@@ -67,7 +70,7 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
                 isLast={entry.isLast}
                 isDirect={isDirect}
                 isReadByPeer={isDirect && (line?.peerReadSeq ?? 0n) >= row.seq}
-                quoted={bySeq.get(row.replySeq)}
+                quoted={rowOf(all, row.replySeq)}
                 thread={root}
                 replies={0}
                 isLit={false}
@@ -78,7 +81,7 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
           <div ref={end} />
         </div>
       </div>
-      <Composer conv={conv} line={line} title="" thread={root} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
+      <Composer conv={conv} line={line} title="" thread={root} replyTo={replyTo} speakers={speakers} onReplyDone={() => setReplyTo(undefined)} />
     </aside>
   );
 }

@@ -1,6 +1,14 @@
 //! Words of the interface in English and Chinese. A missing translation does not compile.
 
-const words = {
+import { chatWords } from "./words/chat.js";
+import { houseWords } from "./words/house.js";
+import { keyWords } from "./words/keys.js";
+
+/** Every text of the interface: English, then Chinese. */
+export const words = {
+  ...chatWords,
+  ...houseWords,
+  ...keyWords,
   appName: ["Tenon", "Tenon"],
   signIn: ["Sign in", "登录"],
   signingIn: ["Signing in…", "正在登录…"],

@@ -1,7 +1,7 @@
 import { MessageRow, Send } from "@tenon/wire";
 import { textMessage } from "@tenon/client";
 import { describe, expect, it } from "vitest";
-import { mentionsIn } from "../src/composer.js";
+import { mentionsIn } from "../src/drafts.js";
 import { entriesOf, replyCounts, rootOf } from "../src/entries.js";
 import { wordOfCode } from "../src/refusal.js";
 import { day, short } from "../src/time.js";
@@ -32,7 +32,7 @@ describe("a chat from top to bottom", () => {
   it("finds the root of a thread through answers to answers", () => {
     const rows = [row(1, 2, "2026-03-01T10:00"), row(2, 3, "2026-03-01T10:01", 1), row(3, 2, "2026-03-01T10:02", 2), row(4, 2, "2026-03-01T10:03")];
     const bySeq = new Map(rows.map((r) => [r.seq, r]));
-    expect(rows.map((r) => rootOf(r, bySeq))).toEqual([1n, 1n, 1n, 4n]);
+    expect(rows.map((r) => rootOf(r, (seq) => bySeq.get(seq)))).toEqual([1n, 1n, 1n, 4n]);
     expect([...replyCounts(rows)]).toEqual([[1n, 2]]);
   });
 

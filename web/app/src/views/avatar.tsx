@@ -7,14 +7,21 @@ export function initialsOf(name: string): string {
   const clean = name.trim();
   if (/^[\u3400-\u9fff]/.test(clean)) return [...clean].slice(-2).join("");
   const parts = clean.split(/[\s._-]+/).filter(Boolean);
-  const letters = [parts[0], parts.length > 1 ? parts.at(-1) : undefined].map((part) => [...(part ?? "")][0] ?? "");
+  const letters = [parts[0], parts.length > 1 ? parts.at(-1) : undefined].map((part) => firstSign(part ?? ""));
   return letters.join("").toUpperCase() || "?";
 }
 
+/** The first letter, digit or picture of a text; marks of direction and joined marks are none. */
+function firstSign(text: string): string {
+  return /[\p{L}\p{N}\p{Extended_Pictographic}]/u.exec(text)?.[0] ?? "";
+}
+
+/** Number of the colour of a user or conversation, 0 to 7. Ids of one server differ in few bits: a multiplication spreads them. */
+export const hueOf = (id: bigint): number => Number(((id * 0x9e37_79b9_7f4a_7c15n) >> 40n) & 7n);
+
 /** The avatar of a user or conversation; `id` gives the colour. */
 export function Avatar({ id, name, size = 48, isOnline = false }: { readonly id: bigint; readonly name: string; readonly size?: number; readonly isOnline?: boolean }) {
-  // Ids of one server differ in few bits: a multiplication spreads them.
-  const hue = HUES[Number(((id * 0x9e37_79b9_7f4a_7c15n) >> 40n) & 7n)] ?? 212;
+  const hue = HUES[hueOf(id)] ?? 212;
   const style = {
     width: size,
     height: size,

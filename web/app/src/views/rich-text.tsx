@@ -1,9 +1,11 @@
-//! Text of a message: links, mentions, line breaks. Never HTML of the sender.
+//! Text of a message: links, mentions, code, line breaks. Never HTML of the sender.
 
 import type { MentionSpan } from "@tenon/wire";
 import type { ReactNode } from "react";
 
-const LINK = /\bhttps?:\/\/[^\s<>"'，。！？、）】]+[^\s<>"'，。！？、）】.,!?;:)\]]/g;
+const LINK = /\bhttps?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069，。！？、）】]*[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069，。！？、）】.,!?;:)\]]/g;
+/** Code between fences of three, or in one line between single ticks. */
+const CODE = /```(?:[\w+-]*\n)?([\s\S]+?)```|`([^`\n]+)`/g;
 
 function withLinks(text: string, key: string): ReactNode[] {
   const out: ReactNode[] = [];
@@ -11,13 +13,36 @@ function withLinks(text: string, key: string): ReactNode[] {
   for (const found of text.matchAll(LINK)) {
     out.push(text.slice(at, found.index));
     out.push(
-      <a key={`${key}/${found.index}`} href={found[0]} target="_blank" rel="noopener noreferrer">
+      <a key={`${key}/${found.index}`} href={found[0]} target="_blank" rel="noopener noreferrer" dir="ltr">
         {found[0]}
       </a>,
     );
     at = found.index + found[0].length;
   }
   out.push(text.slice(at));
+  return out;
+}
+
+function withCode(text: string, key: string): ReactNode[] {
+  if (!text.includes("`")) return withLinks(text, key);
+  const out: ReactNode[] = [];
+  let at = 0;
+  for (const found of text.matchAll(CODE)) {
+    out.push(...withLinks(text.slice(at, found.index), `${key}/${at}`));
+    const block = found[1];
+    const code = (block ?? found[2] ?? "").replace(/\n$/, "");
+    out.push(
+      block === undefined ? (
+        <code key={`${key}/c${found.index}`}>{code}</code>
+      ) : (
+        <pre key={`${key}/c${found.index}`} dir="ltr">
+          <code>{code}</code>
+        </pre>
+      ),
+    );
+    at = found.index + found[0].length;
+  }
+  out.push(...withLinks(text.slice(at), `${key}/${at}`));
   return out;
 }
 
@@ -37,15 +62,15 @@ export function RichText({ text, spans, me }: { readonly text: string; readonly 
   const out: ReactNode[] = [];
   let at = 0;
   for (const span of sound(text, spans)) {
-    out.push(...withLinks(text.slice(at, span.start), `t${at}`));
+    out.push(...withCode(text.slice(at, span.start), `t${at}`));
     const isMe = span.user === me || span.user === 0n;
     out.push(
-      <span key={`m${span.start}`} className={isMe ? "mention is-me" : "mention"}>
+      <bdi key={`m${span.start}`} className={isMe ? "mention is-me" : "mention"}>
         {text.slice(span.start, span.start + span.len)}
-      </span>,
+      </bdi>,
     );
     at = span.start + span.len;
   }
-  out.push(...withLinks(text.slice(at), `t${at}`));
+  out.push(...withCode(text.slice(at), `t${at}`));
   return <>{out}</>;
 }

@@ -1,29 +1,44 @@
-//! A long list of rows of one height: only those on the screen exist.
+//! A long list of rows of one height: only those on the screen exist. Arrow keys, Home and End move the focus.
 
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 /** Rows drawn beyond both edges. */
-const OVERSCAN = 6;
+const OVERSCAN = 8;
 
 export interface VirtualListProps<T> {
   readonly items: readonly T[];
   readonly rowHeight: number;
   readonly keyOf: (item: T) => string;
-  readonly row: (item: T, index: number) => ReactNode;
+  /** `isStop`: Tab comes to this row. */
+  readonly row: (item: T, isStop: boolean) => ReactNode;
   readonly label: string;
-  /** This row is kept in view when it changes. */
+  /** This row is kept in view when it changes; -1 is none. */
   readonly activeIndex: number;
+}
+
+/** The first and last row to draw. */
+export function rangeOf(top: number, height: number, rowHeight: number): { readonly from: number; readonly to: number } {
+  return { from: Math.max(0, Math.floor(top / rowHeight) - OVERSCAN), to: Math.ceil((top + height) / rowHeight) + OVERSCAN };
+}
+
+/** Where a key moves the focus; `undefined` = it is no key of lists. `at` is -1 if no row has it. */
+export function movedBy(key: string, at: number, count: number): number | undefined {
+  if (count === 0) return undefined;
+  if (key === "ArrowDown") return Math.min(count - 1, at + 1);
+  if (key === "ArrowUp") return Math.max(0, at - 1);
+  if (key === "Home") return 0;
+  return key === "End" ? count - 1 : undefined;
 }
 
 export function VirtualList<T>({ items, rowHeight, keyOf, row, label, activeIndex }: VirtualListProps<T>) {
   const ref = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState({ from: 0, to: 30 });
+  const [stop, setStop] = useState(-1);
   const measure = () => {
     const box = ref.current;
     if (box === null) return;
-    const from = Math.max(0, Math.floor(box.scrollTop / rowHeight) - OVERSCAN);
-    const to = Math.ceil((box.scrollTop + box.clientHeight) / rowHeight) + OVERSCAN;
-    setRange((held) => (held.from === from && held.to === to ? held : { from, to }));
+    const next = rangeOf(box.scrollTop, box.clientHeight, rowHeight);
+    setRange((held) => (held.from === next.from && held.to === next.to ? held : next));
   };
   useLayoutEffect(measure);
   useEffect(() => {
@@ -33,22 +48,38 @@ export function VirtualList<T>({ items, rowHeight, keyOf, row, label, activeInde
     observer.observe(box);
     return () => observer.disconnect();
   });
-  useEffect(() => {
+  const reveal = (index: number) => {
     const box = ref.current;
-    if (box === null || activeIndex < 0) return;
-    const top = activeIndex * rowHeight;
+    if (box === null || index < 0) return;
+    const top = index * rowHeight;
     if (top < box.scrollTop) box.scrollTop = top;
     else if (top + rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + rowHeight - box.clientHeight;
-  }, [activeIndex, rowHeight]);
+  };
+  useEffect(() => {
+    reveal(activeIndex);
+    setStop(activeIndex);
+  }, [activeIndex]);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
+    const li = (event.target as HTMLElement).closest("li");
+    const next = movedBy(event.key, Number(li?.getAttribute("aria-posinset") ?? 0) - 1, items.length);
+    if (next === undefined) return;
+    event.preventDefault();
+    setStop(next);
+    reveal(next);
+    measure();
+    requestAnimationFrame(() => ref.current?.querySelector<HTMLElement>(`li[aria-posinset="${next + 1}"] button`)?.focus({ preventScroll: true }));
+  };
   const shown = items.slice(range.from, range.to);
+  const entry = stop >= range.from && stop < Math.min(range.to, items.length) ? stop : range.from;
   return (
-    <div ref={ref} className="virtual" onScroll={measure}>
+    <div ref={ref} className="virtual" onScroll={measure} onKeyDown={onKeyDown}>
       <ul aria-label={label} style={{ height: items.length * rowHeight }}>
         {shown.map((item, offset) => {
           const index = range.from + offset;
           return (
             <li key={keyOf(item)} style={{ top: index * rowHeight, height: rowHeight }} aria-setsize={items.length} aria-posinset={index + 1}>
-              {row(item, index)}
+              {row(item, index === entry)}
             </li>
           );
         })}
