@@ -7,7 +7,7 @@ import { chosenLanguage, languageOf } from "./preferences.js";
 import { type Language, type Places, say, type Word } from "./words.js";
 
 /** The present value; the component is drawn again when it changes. */
-export const useValue = <T>(value: Readable<T>): T => useSyncExternalStore(value.subscribe, value.get);
+export const useValue = <T>(value: Readable<T>): T => useSyncExternalStore(value.subscribe, value.get, value.get);
 
 /** Like `useValue`, but changes that follow each other within `ms` are drawn together. */
 export const useCalm = <T>(value: Readable<T>, ms: number): T => useValue(useMemo(() => calm(value, ms), [value, ms]));

@@ -1,6 +1,6 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { App } from "./app.js";
+import { Pages } from "./pages.js";
 import { applyPreferences } from "./preferences.js";
 import "./styles/base.css";
 import "./styles/controls.css";
@@ -15,7 +15,7 @@ const root = document.getElementById("root");
 if (root) {
   createRoot(root).render(
     <StrictMode>
-      <App />
+      <Pages path={location.pathname} />
     </StrictMode>,
   );
 }

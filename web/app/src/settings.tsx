@@ -3,6 +3,7 @@
 import type { Device } from "@tenon/client";
 import { useCallback, useEffect, useState } from "react";
 import { leave } from "./account.js";
+import { AdminLink } from "./admin/admin-link.js";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
 import { chosenLanguage, isNotifying, type Theme, theme } from "./preferences.js";
 import { wordOf } from "./refusal.js";
@@ -44,6 +45,7 @@ export function Settings({ onClose, onKeys }: { readonly onClose: () => void; re
         <Icon name="keyboard" />
         {words("shortcuts")}
       </button>
+      <AdminLink />
       <button type="button" className="panel-item is-danger" onClick={() => setLeaving(true)}>
         <Icon name="exit" />
         {words("signOut")}

@@ -90,6 +90,7 @@ export const words = {
   unreadCount: ["{n} unread", "{n} 条未读"],
   mentioned: ["You were mentioned", "有人@你"],
   owner: ["Owner", "群主"],
+  administration: ["Administration", "管理后台"],
   admin: ["Admin", "管理员"],
   addMembers: ["Add members", "添加成员"],
   removeMember: ["Remove {name}", "移除 {name}"],

@@ -1,0 +1,73 @@
+//! Who changed what, and when.
+
+import { useCallback, useState } from "react";
+import { moment } from "../first-run/when.js";
+import { useLanguage } from "../hooks.js";
+import type { AuditEntry } from "./api.js";
+import { actorName, isWanted, SUBJECTS, type Subject, subjectOf } from "./audit-filter.js";
+import { useDesk } from "./context.js";
+import { type Column, Empty, FaultLine, PageHead, SearchBox, Skeletons, Table, Tag } from "./parts.js";
+import { usePages } from "./use-pages.js";
+import { type AdminWord, useAdminWords } from "./words.js";
+
+const SUBJECT_WORDS: Record<Subject, AdminWord> = { user: "kindUser", invitation: "kindInvitation", group: "kindGroup", device: "kindDevice", other: "kindOther" };
+
+export function Audit() {
+  const words = useAdminWords();
+  const { api } = useDesk();
+  const [subject, setSubject] = useState<Subject>();
+  const [query, setQuery] = useState("");
+  const read = useCallback(
+    async (before: string | undefined, signal: AbortSignal) => {
+      const { entries, next } = await api.audit({ before }, signal);
+      return { rows: entries, next };
+    },
+    [api],
+  );
+  const { rows, fault, isLoading, hasMore, more, again } = usePages(read);
+  const columns = useColumns();
+  const isFiltered = subject !== undefined || query !== "";
+  const shown = rows?.filter((entry) => isWanted(entry, subject, query));
+  const none = words(isFiltered && rows ? "noAuditFound" : "noAudit", { n: rows?.length ?? 0 });
+  return (
+    <>
+      <PageHead title={words("audit")} hint={words("auditHint")}>
+        <label className="select">
+          <span className="sr-only">{words("filter")}</span>
+          <select value={subject ?? ""} onChange={(event) => setSubject(SUBJECTS.find((one) => one === event.target.value))}>
+            <option value="">{words("everything")}</option>
+            {SUBJECTS.map((one) => (
+              <option key={one} value={one}>
+                {words(SUBJECT_WORDS[one])}
+              </option>
+            ))}
+          </select>
+        </label>
+        <SearchBox label={words("auditSearch")} onQuery={setQuery} />
+      </PageHead>
+      <div aria-busy={isLoading}>
+        {rows === undefined && isLoading && <Skeletons />}
+        {shown?.length === 0 && <Empty icon="list" title={none} />}
+        {shown !== undefined && shown.length > 0 && <Table label={words("audit")} columns={columns} rows={shown} keyOf={(entry) => entry.entry} />}
+        {fault && <FaultLine fault={fault} onRetry={rows === undefined ? again : more} />}
+        {hasMore && !fault && (
+          <button type="button" className="button more" disabled={isLoading} onClick={more}>
+            {words(isLoading ? "loading" : isFiltered ? "searchOlder" : "more")}
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+function useColumns(): readonly Column<AuditEntry>[] {
+  const words = useAdminWords();
+  const language = useLanguage();
+  return [
+    { name: words("auditWhen"), cell: (entry) => moment(entry.at_ms, language) },
+    { name: words("auditWho"), cell: (entry) => actorName(entry.actor) ?? <em>{words("operator")}</em> },
+    { name: words("auditWhat"), cell: (entry) => <Tag tone={subjectOf(entry.action) === "user" ? "accent" : "plain"}>{entry.action}</Tag> },
+    { name: words("auditTarget"), cell: (entry) => <span className="long">{entry.target}</span> },
+    { name: words("auditDetail"), cell: (entry) => <span className="long">{entry.detail}</span> },
+  ];
+}
