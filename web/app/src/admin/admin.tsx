@@ -3,7 +3,7 @@
 import "../first-run/first-run.css";
 import "./admin.css";
 
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import type { Me } from "../first-run/api.js";
 import type { Fault } from "../first-run/ask.js";
 import { Waiting } from "../first-run/notice.js";
@@ -53,7 +53,6 @@ const NOTE_MS = 4_000;
 function House({ api, me }: { readonly api: AdminApi; readonly me: Me }) {
   const words = useAdminWords();
   const page = usePage();
-  const main = useRef<HTMLElement>(null);
   const [said, setSaid] = useState("");
   const desk = useMemo<Desk>(() => ({ api, me, note: setSaid }), [api, me]);
   useTitle(`${words(page)} · ${words("title")}`);
@@ -62,7 +61,6 @@ function House({ api, me }: { readonly api: AdminApi; readonly me: Me }) {
     const timer = setTimeout(() => setSaid(""), NOTE_MS);
     return () => clearTimeout(timer);
   }, [said]);
-  useEffect(() => main.current?.scrollTo(0, 0), [page]);
   return (
     <DeskProvider value={desk}>
       <div className="admin">
@@ -76,7 +74,7 @@ function House({ api, me }: { readonly api: AdminApi; readonly me: Me }) {
           </span>
         </header>
         <Menu page={page} me={me} />
-        <main className="admin-main" ref={main} key={page}>
+        <main className="admin-main" key={page}>
           {me.is_demo && (
             <p className="demo">
               <Icon name="info" size={20} />

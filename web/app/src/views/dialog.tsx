@@ -25,6 +25,8 @@ export function Dialog({ title, closeLabel, onClose, children, footer }: DialogP
       className="dialog"
       aria-label={title}
       onCancel={(event) => {
+        // A window above this one is inside it; its Escape is not ours.
+        if (event.target !== ref.current) return;
         event.preventDefault();
         onClose();
       }}
