@@ -112,7 +112,7 @@ function Hottest({ hot }: { readonly hot: readonly HotConversation[] }) {
               <span>{one.title || words(one.kind === "direct" ? "direct" : "untitled")}</span>
             </span>
             <span className="bar-value">{count(one.messages_per_min, language)}</span>
-            <span className="bar" aria-hidden="true">
+            <span className="meter" aria-hidden="true">
               <i style={{ transform: `scaleX(${one.messages_per_min / most})` }} />
             </span>
           </li>
