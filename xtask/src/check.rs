@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::finding::report;
-use crate::{dependencies, floors, tidy};
+use crate::{dependencies, floors, npm, tidy};
 
 /// One cargo call: name of the step, arguments, environment.
 struct Step {
@@ -64,9 +64,7 @@ const BUGS: Step = Step {
     env: &[],
 };
 
-/// The packages of the web client, as locked.
-const WEB_INSTALL: &[&str] = &["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-/// Its types and its tests.
+/// The web client: its types and its tests.
 const WEB_CHECK: &[&str] = &["run", "check"];
 /// That it can be built; beside the folder that the binary embeds, which a check must not change.
 const WEB_BUILD: &[&str] = &["run", "build", "--", "--outDir", "../../target/web", "--emptyOutDir"];
@@ -124,24 +122,11 @@ fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
 /// Types, tests and build of the web client; the packages are installed when the lock file is newer than what is there.
 fn web(root: &Path) -> bool {
     let folder = root.join("web");
-    let npm = |args: &[&str]| {
-        println!("step web: npm {}", args.join(" "));
-        succeeds(Command::new("npm").args(args).current_dir(&folder))
-    };
-    (is_installed(&folder) || npm(WEB_INSTALL)) && npm(WEB_CHECK) && npm(WEB_BUILD)
-}
-
-/// npm leaves a copy of the lock file in the folder it fills.
-fn is_installed(folder: &Path) -> bool {
-    let changed = |path: &str| folder.join(path).metadata().and_then(|m| m.modified()).ok();
-    match (changed("package-lock.json"), changed("node_modules/.package-lock.json")) {
-        (Some(wanted), Some(installed)) => installed >= wanted,
-        _ => false,
-    }
+    npm::install(&folder) && npm::run(&folder, WEB_CHECK) && npm::run(&folder, WEB_BUILD)
 }
 
 /// Runs a program to its end; one that cannot be started counts as failed.
-fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     match command.status() {
         Ok(status) => status.success(),
         Err(error) => {

@@ -14,6 +14,8 @@ mod check;
 mod dependencies;
 mod finding;
 mod floors;
+mod npm;
+mod serve;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use finding::report;
 const HELP: &str = "\
 cargo xtask COMMAND
 
+  serve         builds the web client and the binary, runs `tenon serve`; further arguments go to it
   check         what CI runs: all of the below
   fmt           formatting is as cargo fmt leaves it
   floors        crates import lower floors only
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let root = root();
     match command.as_str() {
+        "serve" => serve::run(&root, &rest),
         "check" => check::run(&root),
         "fmt" | "lint" | "test" | "bugs" | "doc" | "web" => check::run_one(&root, &command, &rest),
         "floors" => report(floors::check(&root)),

@@ -17,9 +17,10 @@ use tenon_core::{Action, Author, Command, Rejection, UserAction, UserCommand};
 use tenon_store::{Part, SeriesKey, table};
 
 use crate::ask::{reply, value};
+use crate::code;
 use crate::identity::keys::parse_credential;
 use crate::identity::ticket::{ACCESS_LIFE, RESUME_LIFE, Ticket, TicketError};
-use crate::limits::{Limited, code};
+use crate::limits::Limited;
 use crate::service::{ReceiverHandle, Shared};
 use crate::{identity, ops, reads};
 

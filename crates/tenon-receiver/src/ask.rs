@@ -8,7 +8,7 @@ use tenon_core::handover::{
 };
 use tokio::sync::oneshot;
 
-use crate::limits::code;
+use crate::code;
 use crate::service::Shared;
 
 /// Wait that a full partition asks for.

@@ -11,7 +11,7 @@ use tenon_ports::{Append, Durability, LogError};
 use tenon_store::record;
 use tokio::sync::{mpsc, watch};
 
-use crate::limits::code;
+use crate::code;
 use crate::service::Shared;
 
 /// A command with who waits for it.

@@ -6,8 +6,8 @@ use tenon_core::identity::{DeviceRecord, IdentityCommand, IdentityOutcome};
 use zeroize::Zeroizing;
 
 use crate::ask::{reply, value};
+use crate::code;
 use crate::identity::{LoginJob, keys, secret};
-use crate::limits::code;
 use crate::service::Shared;
 
 impl Shared {

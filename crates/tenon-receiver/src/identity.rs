@@ -15,7 +15,7 @@ use tenon_store::{ShardWriter, Store, table};
 use tokio::sync::{mpsc, watch};
 
 use crate::batcher::refusal;
-use crate::limits::code;
+use crate::code;
 use crate::service::Doors;
 use crate::{Metrics, Options, ReceiverError};
 

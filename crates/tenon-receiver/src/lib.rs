@@ -18,6 +18,7 @@ pub mod admin;
 mod admission;
 mod ask;
 mod batcher;
+pub mod code;
 mod devices;
 pub mod error;
 #[cfg(feature = "fuzz")]

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use tenon_base::{AppId, ConversationId, Deadline, DeviceId, Map, UserId};
 use tenon_core::rate::{Meter, Rate};
 
+use crate::code;
+
 /// How often one may do what. A rate of 0 per second switches a limit off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits {
@@ -45,8 +47,8 @@ impl RateLimits {
 const METERS_MAX: usize = 100_000;
 /// Credentials that one app may ask for.
 const MINTS: Rate = Rate { per_second: 20, burst: 200 };
-/// Scale of the per-minute rates: meters count in steps of a second.
-const MINUTE_US: u64 = 60_000_000;
+/// The meters count a minute as a second of a clock that runs this much slower.
+const SECONDS_PER_MINUTE: u64 = 60;
 
 #[derive(Debug)]
 struct Meters<K>(Mutex<Map<K, Meter>>);
@@ -136,8 +138,7 @@ impl Limits {
             code: code::METHOD_RATE,
             after_ms: after_ms.saturating_mul(60),
         };
-        // The meters count a minute as a second of a clock that runs 60 times slower.
-        let slow = Deadline(now.0 / (MINUTE_US / 1_000_000));
+        let slow = Deadline(now.0 / SECONDS_PER_MINUTE);
         if let Some(address) = address {
             let per = self.rates.network_per_minute.max(1);
             let rate = Rate { per_second: per, burst: per };
@@ -162,33 +163,6 @@ fn network(address: IpAddr) -> IpAddr {
             IpAddr::from(segments)
         }
     }
-}
-
-/// Wire codes that admission uses. The registry is `tenon-wire`'s; a test of the gateway compares them.
-pub(crate) mod code {
-    pub(crate) const OVERLOAD: u32 = 1001;
-    pub(crate) const UNKNOWN_OUTCOME: u32 = 1003;
-    pub(crate) const NO_LEADER: u32 = 1004;
-    pub(crate) const DISK_FULL: u32 = 1005;
-    pub(crate) const DEGRADED: u32 = 1006;
-    pub(crate) const BUSY: u32 = 1007;
-    pub(crate) const LOG_DAMAGED: u32 = 1008;
-    pub(crate) const CONVERSATION_RATE: u32 = 2001;
-    pub(crate) const USER_RATE: u32 = 2002;
-    pub(crate) const DEVICE_RATE: u32 = 2003;
-    pub(crate) const APP_RATE: u32 = 2005;
-    pub(crate) const METHOD_RATE: u32 = 2007;
-    pub(crate) const TICKET_EXPIRED: u32 = 4001;
-    pub(crate) const TICKET_INVALID: u32 = 4002;
-    pub(crate) const PROOF_INVALID: u32 = 4003;
-    pub(crate) const SESSION_ENDED: u32 = 4005;
-    pub(crate) const DEVICE_REMOVED: u32 = 4006;
-    pub(crate) const ACCOUNT_DISABLED: u32 = 4007;
-    pub(crate) const CURSOR_FOREIGN: u32 = 5002;
-    pub(crate) const TOKEN_EXPIRED: u32 = 5005;
-    pub(crate) const ABSENT: u32 = 6001;
-    pub(crate) const TOO_MANY: u32 = 6008;
-    pub(crate) const FENCE_AHEAD: u32 = 7008;
 }
 
 #[cfg(test)]

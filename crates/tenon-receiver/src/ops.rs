@@ -13,8 +13,8 @@ use tenon_core::{Action, Author, Kind, Rejection, UserAction, UserCommand};
 
 use crate::admission::digest_of_op;
 use crate::ask::{reply as ask_reply, value};
+use crate::code;
 use crate::ids;
-use crate::limits::code;
 use crate::service::Shared;
 use crate::turns::in_turn;
 

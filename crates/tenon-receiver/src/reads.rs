@@ -15,7 +15,7 @@ use tenon_core::{Author, Message};
 use tenon_ports::Direction;
 use tenon_store::{Entry, Part, SeriesKey, StoreError, View, table};
 
-use crate::limits::code;
+use crate::code;
 use crate::service::Shared;
 
 mod diff;

@@ -13,10 +13,11 @@ use tenon_store::Store;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::batcher::{self, Job};
+use crate::code;
 use crate::identity::keys::Keys;
 use crate::identity::{Identity, IdentityLoop, LoginWorker};
 use crate::ids::MessageIds;
-use crate::limits::{Limits, code};
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::supervision::Tally;
 use crate::turns::Turns;

@@ -18,7 +18,7 @@ use tenon_core::supervision::{
 use tenon_core::{Author, Header, Kind};
 use tenon_store::{StoreError, View, table};
 
-use crate::limits::code;
+use crate::code;
 use crate::service::{ReceiverHandle, Shared};
 
 /// Rows read in one step of a scan.

@@ -44,6 +44,9 @@ pub(crate) enum ServerError {
     Admin(#[from] tenon_receiver::admin::AdminError),
     #[error("{message}")]
     Told { message: String, mend: Option<String> },
+    /// As the running server told it, with the exit code that it would have had here.
+    #[error("{message}")]
+    Remote { message: String, mend: Option<String>, exit: u8 },
     #[error("{0}")]
     Import(#[from] tenon_import::ImportError),
     #[error("{0}")]
@@ -92,7 +95,7 @@ impl ServerError {
             }
             Self::Config(_) => "run `tenon config show` for all keys and their values",
             Self::Unclean { .. } => "see docs/errors/log_damaged.md",
-            Self::Told { mend, .. } => return mend.clone(),
+            Self::Told { mend, .. } | Self::Remote { mend, .. } => return mend.clone(),
             _ => return None,
         };
         Some(text.to_owned())
@@ -101,7 +104,8 @@ impl ServerError {
     /// 2 for what the caller can mend by another call, 1 for everything else.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Admin(_) | Self::Told { .. } => 2,
+            Self::Remote { exit, .. } => *exit,
+            Self::Config(_) | Self::Admin(_) | Self::Import(_) | Self::Told { .. } => 2,
             _ => 1,
         }
     }

@@ -1,6 +1,5 @@
 //! The check of a whole data directory: store, log, and that both say the same.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -72,7 +71,7 @@ pub(crate) async fn verify(operator: &Operator, events: &Events) -> Result<Value
         "log_records": logged.records,
         "log_commands": logged.commands,
         "commands_found": logged.found,
-        "partitions": logged.tips.len(),
+        "partitions": logged.partitions,
         "replay": match replayed {
             Replay::Equal(partitions) => format!("{partitions} conversation partitions equal"),
             Replay::Trimmed => "not whole: the beginning of the log was trimmed".to_owned(),
@@ -88,7 +87,7 @@ struct Logged {
     commands: u64,
     /// Commands whose effect stands in the tables as the log says.
     found: u64,
-    tips: BTreeMap<PartitionId, u64>,
+    partitions: u64,
     problems: Vec<Value>,
 }
 
@@ -102,7 +101,6 @@ async fn read_partition(
 ) -> Result<(), ServerError> {
     let applied = store.applied(partition);
     let mut at = tenon_base::Lsn::ZERO;
-    let mut tip = 0;
     loop {
         let records = match log.read(partition, at, Reach::Committed, READ_BYTES).await {
             Ok(records) => records,
@@ -120,13 +118,12 @@ async fn read_partition(
         at = last.lsn;
         for record in &records {
             logged.records += 1;
-            tip = record.lsn.0;
             if partition.is_conversation() && record.append.kind == kind::COMMANDS {
                 compare(store, record, record.lsn <= applied, logged)?;
             }
         }
     }
-    logged.tips.insert(partition, tip);
+    logged.partitions += 1;
     Ok(())
 }
 

@@ -48,10 +48,10 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
+    /// A machine without randomness cannot keep a secret, so this waits for it.
     fn fill(&self, bytes: &mut [u8]) {
-        // The library aborts the process if the system has no randomness; it does not fail otherwise.
-        if aws_lc_rs::rand::fill(bytes).is_err() {
-            bytes.fill(0);
+        while aws_lc_rs::rand::fill(bytes).is_err() {
+            std::thread::yield_now();
         }
     }
 }

@@ -65,3 +65,13 @@ pub(super) fn event(body: EventBody) -> Event {
         body,
     }
 }
+
+/// The receiver stands below the registry of codes and has its own list of those that it uses.
+#[test]
+fn the_receivers_codes_are_those_of_the_registry() {
+    for &(name, number) in tenon_receiver::code::ALL {
+        let code = tenon_wire::ErrorCode::from_number(number);
+        assert_eq!(code.map(|c| c.text().to_uppercase()), Some(name.to_owned()), "{number}");
+    }
+    assert!(!tenon_receiver::code::ALL.is_empty());
+}

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use tenon_base::limits::{DIFF_BEHIND_MAX, DIFF_EVENTS_MAX};
 use tenon_base::{ConversationId, Rev, Seq};
-use tenon_core::admission::{Answer, Diff, DiffWant, ListItem, Refusal};
-use tenon_core::handover::{Grant, UserAnswer, UserQuestion};
+use tenon_core::admission::{Answer, Diff, DiffWant, Refusal};
+use tenon_core::handover::Grant;
 use tenon_core::{Author, Event, EventBody};
 use tenon_ports::Direction;
 use tenon_store::{Part, SeriesKey, StoreError, View, table};
 
 use super::history::{Range, read_page};
 use super::{list, store_refusal};
-use crate::limits::code;
+use crate::code;
 use crate::service::Shared;
 
 /// Conversations of one request.
@@ -139,21 +139,14 @@ fn may_see(grant: &Grant, event: &Event) -> bool {
 
 async fn too_long(shared: &Shared, author: Author, grant: &Grant) -> Result<Diff, Refusal> {
     let conv: ConversationId = grant.header.conv;
-    let Some(item) = shared.item(author.user, conv).await? else {
+    let Some(line) = list::one(shared, author, conv).await? else {
         return Ok(Diff::Absent { conv });
     };
-    let item = list::with_last(shared, author, item)?;
-    let summary = match shared.ask_user(author.user, UserQuestion::LinesOf(vec![conv])).await? {
-        UserAnswer::Lines(lines) => lines.into_iter().next().map(|l| l.summary),
-        _ => None,
-    };
-    let below = Seq(item.tip.seq.0 + 1);
+    let below = Seq(line.item.tip.seq.0 + 1);
     let range = Range { above: Seq(0), below, limit: NEWEST_MAX, upward: false };
     let view = shared.doors.store.view();
     let last = read_page(&view, grant, range).map_err(|e| store_refusal(shared, &e))?.rows;
     let oldest = Rev(grant.header.rev.0.saturating_sub(DIFF_BEHIND_MAX));
     let oldest = oldest.max(Rev(grant.member.join_rev().0.saturating_sub(1)));
-    let mut summary = summary.unwrap_or_default();
-    summary.conv = conv;
-    Ok(Diff::TooLong { item: Box::new(ListItem { item, summary }), last, oldest })
+    Ok(Diff::TooLong { item: Box::new(line), last, oldest })
 }

@@ -12,7 +12,7 @@ use tenon_ports::Direction;
 use tenon_store::{Part, SeriesKey, StoreError, View, table};
 
 use super::{decode, grant_at, store_refusal};
-use crate::limits::code;
+use crate::code;
 use crate::service::Shared;
 
 /// Bodies and headers of one page: below the largest frame down, with room for the encoding.

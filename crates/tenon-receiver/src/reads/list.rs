@@ -9,8 +9,8 @@ use tenon_core::user::ListLine;
 use tenon_core::{Author, Item, Mode};
 
 use super::{newest, some, store_refusal};
+use crate::code;
 use crate::identity::ticket::{PAGE_LIFE, PageToken};
-use crate::limits::code;
 use crate::service::Shared;
 
 /// Conversations asked for by id at once.
@@ -114,7 +114,7 @@ async fn list_item(
 }
 
 /// Fills the last visible message.
-pub(super) fn with_last(shared: &Shared, author: Author, mut item: Item) -> Result<Item, Refusal> {
+fn with_last(shared: &Shared, author: Author, mut item: Item) -> Result<Item, Refusal> {
     let view = shared.doors.store.view();
     let conv = (author.org, item.tip.conv);
     item.last = newest(&view, &conv, item.floor_seq, item.tip.seq)
@@ -127,6 +127,34 @@ pub(super) fn with_last(shared: &Shared, author: Author, mut item: Item) -> Resu
     Ok(item)
 }
 
+/// One conversation as a line of the caller's list; none where he has no part in it.
+pub(super) async fn one(
+    shared: &Shared,
+    author: Author,
+    conv: ConversationId,
+) -> Result<Option<ListItem>, Refusal> {
+    let lines = lines_of(shared, author, vec![conv]).await?;
+    list_item(shared, author, line_of(&lines, conv)).await
+}
+
+async fn lines_of(
+    shared: &Shared,
+    author: Author,
+    convs: Vec<ConversationId>,
+) -> Result<Vec<ListLine>, Refusal> {
+    match shared.ask_user(author.user, UserQuestion::LinesOf(convs)).await? {
+        UserAnswer::Lines(lines) => Ok(lines),
+        _ => Err(Refusal::of(code::NO_LEADER)),
+    }
+}
+
+/// The line of a conversation; an empty one where the fan-out of a new conversation is still under way.
+fn line_of(lines: &[ListLine], conv: ConversationId) -> ListLine {
+    let mut line = lines.iter().find(|l| l.summary.conv == conv).cloned().unwrap_or_default();
+    line.summary.conv = conv;
+    line
+}
+
 pub(super) async fn items(
     shared: &Shared,
     author: Author,
@@ -136,10 +164,7 @@ pub(super) async fn items(
     if convs.len() > ITEMS_MAX {
         return Err(Refusal::of(code::TOO_MANY));
     }
-    let question = UserQuestion::LinesOf(convs.clone());
-    let UserAnswer::Lines(lines) = shared.ask_user(author.user, question).await? else {
-        return Err(Refusal::of(code::NO_LEADER));
-    };
+    let lines = lines_of(shared, author, convs.clone()).await?;
     let (mut items, mut tips, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for conv in convs {
         let Some(item) = shared.item(author.user, conv).await? else {
@@ -150,12 +175,7 @@ pub(super) async fn items(
             tips.push(item.tip);
             continue;
         }
-        let mut summary = lines
-            .iter()
-            .find(|l| l.summary.conv == conv)
-            .map(|l| l.summary.clone())
-            .unwrap_or_default();
-        summary.conv = conv;
+        let summary = line_of(&lines, conv).summary;
         items.push(ListItem { item: with_last(shared, author, item)?, summary });
     }
     Ok(Answer::Items { items, tips, absent })

@@ -6,7 +6,7 @@ use tenon_core::Author;
 use tenon_core::admission::{Answer, DeviceLine, Refusal, RosterPage, UserProfile};
 use tenon_core::handover::{ConversationAnswer, ConversationQuestion, UserAnswer, UserQuestion};
 
-use crate::limits::code;
+use crate::code;
 use crate::service::Shared;
 
 /// Profiles of one request.

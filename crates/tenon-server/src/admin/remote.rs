@@ -75,8 +75,8 @@ fn take(event: Event, watcher: &mut dyn Watcher) -> Option<Result<Value, ServerE
         Event::Row { row } => watcher.row(&row),
         Event::Progress { done, total, what } => watcher.progress(done, total, &what),
         Event::Done { result } => return Some(Ok(result)),
-        Event::Error { message, mend, .. } => {
-            return Some(Err(ServerError::Told { message, mend }));
+        Event::Error { message, mend, exit } => {
+            return Some(Err(ServerError::Remote { message, mend, exit }));
         }
     }
     None
