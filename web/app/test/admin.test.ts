@@ -170,8 +170,8 @@ describe("a chart", () => {
   const frame: Frame = { untilMs: 120_000, spanMs: 120_000, top: 10, width: 600, height: 100 };
 
   it("has a round top that is never below the highest value", () => {
-    expect([0, 0.3, 1, 1.1, 2, 2.3, 4.9, 7, 10, 11, 240, 9_999, 1e7].map((value) => niceTop(value, 0.1))).toEqual([0.1, 0.5, 1, 2, 2, 2.5, 5, 10, 10, 20, 250, 10_000, 1e7]);
-    expect([niceTop(0, 4), niceTop(NaN), niceTop(Infinity)]).toEqual([5, 1, 1]);
+    expect([0, 0.3, 1, 1.1, 2, 2.3, 4.9, 7, 10, 11, 240, 9_999, 1e7].map((value) => niceTop(value, 0.1))).toEqual([0.1, 0.3, 1, 2, 2, 3, 5, 8, 10, 20, 300, 10_000, 1e7]);
+    expect([niceTop(0, 4), niceTop(NaN), niceTop(Infinity)]).toEqual([4, 1, 1]);
     for (let value = 0.001; value < 1e9; value *= 1.37) expect(niceTop(value, 0.0001)).toBeGreaterThanOrEqual(value * (1 - 1e-9));
   });
 

@@ -67,7 +67,7 @@ function useColumns(): readonly Column<AuditEntry>[] {
     { name: words("auditWhen"), cell: (entry) => moment(entry.at_ms, language) },
     { name: words("auditWho"), cell: (entry) => actorName(entry.actor) ?? <em>{words("operator")}</em> },
     { name: words("auditWhat"), cell: (entry) => <Tag tone={subjectOf(entry.action) === "user" ? "accent" : "plain"}>{entry.action}</Tag> },
-    { name: words("auditTarget"), cell: (entry) => <span className="long">{entry.target}</span> },
-    { name: words("auditDetail"), cell: (entry) => <span className="long">{entry.detail}</span> },
+    { name: words("auditTarget"), cell: (entry) => entry.target && <span className="long">{entry.target}</span> },
+    { name: words("auditDetail"), cell: (entry) => entry.detail && <span className="long">{entry.detail}</span> },
   ];
 }

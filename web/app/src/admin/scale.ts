@@ -6,12 +6,15 @@ export interface Point {
   readonly value: number | null;
 }
 
-/** The lowest round number that is not below `highest`: 1, 2, 2.5 or 5 times a power of ten. */
+/** Round tops, whose halves are round too. */
+const STEPS = [1, 2, 3, 4, 5, 6, 8, 10];
+
+/** The lowest round number that is not below `highest`: one of the steps times a power of ten. */
 export function niceTop(highest: number, least = 1): number {
   const wanted = Math.max(highest, least);
   if (!Number.isFinite(wanted) || wanted <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(wanted));
-  for (const step of [1, 2, 2.5, 5, 10]) if (step * power >= wanted * (1 - 1e-9)) return step * power;
+  for (const step of STEPS) if (step * power >= wanted * (1 - 1e-9)) return step * power;
   return 10 * power;
 }
 

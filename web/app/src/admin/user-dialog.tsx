@@ -110,7 +110,7 @@ function Details({ user, onChange, onLink }: { readonly user: UserRow; readonly 
         ))}
       </div>
       <UserDevices key={user.state} user={user} onCount={(devices) => devices !== user.devices && onChange({ ...user, devices })} />
-      {asked && <Confirm title={words(asked)} text={sure ?? ""} yes={words(asked)} no={words("cancel")} onNo={() => setAsked(undefined)} onYes={() => doIt(asked)} />}
+      {asked && <Confirm title={words(asked)} text={sure ?? ""} yes={words(asked)} no={words("cancel")} isMild={asked === "resetLink" || asked === "makeAdmin"} onNo={() => setAsked(undefined)} onYes={() => doIt(asked)} />}
     </>
   );
 }

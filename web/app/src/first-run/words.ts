@@ -69,7 +69,7 @@ export const firstWords = {
   joinHint: ["{name} invites you.", "{name} 邀请你加入。"],
   joinHintNobody: ["You are invited.", "你已受邀加入。"],
   joinAdmin: ["You become an administrator.", "你将成为管理员。"],
-  joinUntil: ["The invitation is valid until {time}.", "邀请有效期至 {time}。"],
+  joinUntil: ["This link is valid until {time}.", "此链接有效期至 {time}。"],
   join: ["Join", "加入"],
   joining: ["Joining…", "正在加入…"],
   joinNoToken: ["This link is not whole", "链接不完整"],

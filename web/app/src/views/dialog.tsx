@@ -48,14 +48,14 @@ export function Dialog({ title, closeLabel, onClose, children, footer }: DialogP
   );
 }
 
-/** Asks before something that cannot be taken back. */
-export function Confirm(props: { readonly title: string; readonly text: string; readonly yes: string; readonly no: string; readonly onYes: () => void; readonly onNo: () => void }) {
+/** Asks before something that cannot be taken back; `isMild` if it harms nobody. */
+export function Confirm(props: { readonly title: string; readonly text: string; readonly yes: string; readonly no: string; readonly isMild?: boolean; readonly onYes: () => void; readonly onNo: () => void }) {
   const footer = (
     <>
       <button type="button" className="button" onClick={props.onNo}>
         {props.no}
       </button>
-      <button type="button" className="button is-danger" onClick={props.onYes} autoFocus>
+      <button type="button" className={`button ${props.isMild ? "is-main" : "is-danger"}`} onClick={props.onYes} autoFocus>
         {props.yes}
       </button>
     </>
