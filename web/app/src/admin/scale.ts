@@ -14,7 +14,7 @@ export function niceTop(highest: number, least = 1): number {
   const wanted = Math.max(highest, least);
   if (!Number.isFinite(wanted) || wanted <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(wanted));
-  for (const step of STEPS) if (step * power >= wanted * (1 - 1e-9)) return step * power;
+  for (const step of STEPS) if (step * power >= wanted * (1 - 1e-9)) return Number((step * power).toPrecision(3));
   return 10 * power;
 }
 
