@@ -9,12 +9,12 @@ import { isUnread, neighbour } from "./conversations.js";
 import { ClientProvider, go, useCalm, useClient, useRoute, useValue, useWords } from "./hooks.js";
 import { type Shortcut, useEscape, useShortcuts } from "./keys.js";
 import { NewChat } from "./new-chat.js";
+import { Notices } from "./notices.js";
 import { Notifier } from "./notifier.js";
 import { Settings } from "./settings.js";
 import { ShortcutsDialog } from "./shortcuts-dialog.js";
 import { Sidebar } from "./sidebar.js";
 import { SignIn } from "./sign-in.js";
-import { StorageNotice } from "./storage-notice.js";
 import { Icon } from "./views/icon.js";
 
 export function App() {
@@ -68,7 +68,7 @@ function House() {
       </a>
       <Sidebar open={open} onNew={setDialog} onSettings={() => setDialog("settings")} />
       <main className="stage" tabIndex={-1}>
-        <StorageNotice />
+        <Notices />
         {open === undefined ? (
           <div className="stage-empty">
             <span className="stage-mark">

@@ -4,6 +4,7 @@ import { type Outgoing, shownOf } from "@tenon/client";
 import { flag, type MessageRow } from "@tenon/wire";
 import { type KeyboardEvent, memo, useState } from "react";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
+import { useQuoted } from "./list/use-quoted.js";
 import { oneLine } from "./preview.js";
 import { wordOfCode } from "./refusal.js";
 import { clock, full } from "./time.js";
@@ -20,6 +21,7 @@ export interface BubbleActions {
 }
 
 export interface BubbleProps extends BubbleActions {
+  readonly conv: bigint;
   readonly row: MessageRow;
   readonly isFirst: boolean;
   readonly isLast: boolean;
@@ -58,7 +60,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
         {isFirst && !isOwn && !isDirect && <span className={`msg-name hue-${hueOf(row.sender)}`}>
             <PersonName person={sender} />
           </span>}
-        {row.replySeq > 0n && row.replySeq !== props.thread && <Quote seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
+        {row.replySeq > 0n && row.replySeq !== props.thread && <Quote conv={props.conv} seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
         <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
           {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} /> : <Other row={row} />}
           <span className="msg-meta" title={full(Number(row.ts), language)}>
@@ -93,8 +95,9 @@ function Other({ row }: { readonly row: MessageRow }) {
   );
 }
 
-function Quote({ seq, row, onJump }: { readonly seq: bigint; readonly row: MessageRow | undefined; readonly onJump: BubbleActions["onJump"] }) {
+function Quote({ conv, seq, row: held, onJump }: { readonly conv: bigint; readonly seq: bigint; readonly row: MessageRow | undefined; readonly onJump: BubbleActions["onJump"] }) {
   const words = useWords();
+  const row = useQuoted(conv, seq, held);
   const sender = usePerson(row?.sender ?? 0n);
   return (
     <button type="button" className="quote" onClick={() => onJump?.(seq)} disabled={onJump === undefined}>

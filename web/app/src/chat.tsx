@@ -3,12 +3,14 @@
 import type { Timeline } from "@tenon/client";
 import type { MessageRow } from "@tenon/wire";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { ConnectionBar } from "./connection-bar.js";
 import { Composer, type ComposerProps } from "./composer.js";
-import { go, useCalm, useClient, useTitle, useValue, useWords } from "./hooks.js";
+import { go, useCalm, useClient, useLanguage, useTitle, useValue, useWords } from "./hooks.js";
 import { InfoPanel } from "./info-panel.js";
 import { useEscape } from "./keys.js";
 import { MessageList } from "./message-list.js";
 import { ThreadPanel } from "./thread-panel.js";
+import { number } from "./time.js";
 import { Avatar } from "./views/avatar.js";
 import { Icon } from "./views/icon.js";
 
@@ -38,6 +40,7 @@ function useSpeakers(timeline: Timeline): readonly bigint[] {
 export function Chat({ conv }: { readonly conv: bigint }) {
   const client = useClient();
   const words = useWords();
+  const language = useLanguage();
   const line = useValue(client.conversation(conv));
   const isComplete = useValue(client.isListComplete);
   const title = useTitle(line);
@@ -46,7 +49,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
   const [panel, setPanel] = useState<Panel>();
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   const count = line?.meta?.memberCount ?? 0;
-  const subtitle = isDirect ? words("direct") : count === 1 ? words("memberCountOne") : words("memberCount", { n: count });
+  const subtitle = isDirect ? words("direct") : count === 1 ? words("memberCountOne") : words("memberCount", { n: number(count, language) });
   const main = useRef<HTMLElement>(null);
   const openThread = useCallback((root: bigint) => setPanel({ type: "thread", root }), []);
   const dropReply = useCallback(() => setReplyTo(undefined), []);
@@ -77,6 +80,9 @@ export function Chat({ conv }: { readonly conv: bigint }) {
             <Icon name="info" />
           </button>
         </header>
+        <div className="only-narrow chat-bar">
+          <ConnectionBar />
+        </div>
         {timeline ? <MessageList key={`${conv}`} timeline={timeline} line={line} title={title} onReply={setReplyTo} onThread={openThread} /> : <div className="messages" />}
         {line === undefined && isComplete ? (
           <p className="chat-closed">{words("refusedNotMember")}</p>

@@ -25,8 +25,8 @@ export interface ComposerProps {
   readonly onUp?: () => void;
 }
 
-/** Bytes of text that a message may have, with room for mentions below the 64 KiB of a body. */
-const BODY_MAX = 60_000;
+/** Bytes of text that a message may have: the 32 KiB of a body less room for a hundred mentions. */
+const BODY_MAX = 30_000;
 /** The rest is counted from here on. */
 const LEFT_SHOWN = 1_000;
 /** A draft is kept this long after the last key, milliseconds. */

@@ -3,6 +3,7 @@
 import { closeReason, ErrorClass, classOf } from "@tenon/wire";
 import { useEffect, useState } from "react";
 import { useClient, useNow, useOnline, useValue, useWords } from "./hooks.js";
+import { reloadFresh } from "./shell/shell.js";
 
 /** Pauses shorter than this are not told. */
 const QUIET_MS = 1_200;
@@ -41,7 +42,7 @@ export function ConnectionBar() {
     content = (
       <>
         {words(isUpgrade ? "upgradeNeeded" : isDisplaced ? "stoppedElsewhere" : "storeFailed")}
-        {isDisplaced ? button(words("useHere"), () => client.connectNow()) : button(words("reload"), () => location.reload())}
+        {isDisplaced ? button(words("useHere"), () => client.connectNow()) : button(words("reload"), () => void reloadFresh())}
       </>
     );
   } else content = words("connecting");

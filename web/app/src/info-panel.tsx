@@ -1,11 +1,13 @@
 //! What a conversation is: name, members, the user's own settings for it.
 
 import type { ListLine } from "@tenon/client";
-import { type Member, role } from "@tenon/wire";
+import { role } from "@tenon/wire";
 import { useState } from "react";
-import { go, useClient, usePerson, useValue, useWords } from "./hooks.js";
+import { go, useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
+import { MemberList } from "./members/member-list.js";
 import { PersonPicker } from "./person-picker.js";
 import { wordOf } from "./refusal.js";
+import { number } from "./time.js";
 import { Avatar } from "./views/avatar.js";
 import { Confirm, Dialog } from "./views/dialog.js";
 import { Icon } from "./views/icon.js";
@@ -22,6 +24,7 @@ type Ask = { readonly type: "leave" | "add" | "rename" } | { readonly type: "rem
 export function InfoPanel({ line, title, onClose }: InfoPanelProps) {
   const client = useClient();
   const words = useWords();
+  const language = useLanguage();
   const { conv, meta, summary } = line;
   const isDirect = meta !== undefined && meta.peer !== 0n;
   const peer = usePerson(meta?.peer ?? 0n);
@@ -47,14 +50,14 @@ export function InfoPanel({ line, title, onClose }: InfoPanelProps) {
         <div className="panel-card">
           <Avatar id={isDirect ? (meta.peer ?? conv) : conv} name={title} size={96} />
           <h3>
-            {title}
+            <bdi>{title}</bdi>
             {!isDirect && isHead && (
               <button type="button" className="icon-button" aria-label={words("rename")} title={words("rename")} onClick={() => setAsk({ type: "rename" })}>
                 <Icon name="edit" size={17} />
               </button>
             )}
           </h3>
-          <small>{isDirect ? `@${peer.login}` : words("memberCount", { n: meta?.memberCount ?? 0 })}</small>
+          <small>{isDirect ? `@${peer.login}` : words("memberCount", { n: number(meta?.memberCount ?? 0, language) })}</small>
           <div className="panel-quick">
             <Quick icon="pin" label={words(isPinned ? "unpin" : "pin")} isOn={isPinned} onClick={() => act(client.setPinned(conv, !isPinned))} />
             <Quick icon="mute" label={words(isMuted ? "unmute" : "mute")} isOn={isMuted} onClick={() => act(client.setNotify(conv, isMuted ? 0 : 2))} />
@@ -64,7 +67,7 @@ export function InfoPanel({ line, title, onClose }: InfoPanelProps) {
         <p className="panel-fault" role="alert">
           {fault && words(fault)}
         </p>
-        {!isDirect && <Members line={line} onRemove={(user, name) => setAsk({ type: "remove", user, name })} />}
+        {!isDirect && <MemberList line={line} onRemove={(user, name) => setAsk({ type: "remove", user, name })} />}
         {!isDirect && (
           <button type="button" className="panel-item is-danger" onClick={() => setAsk({ type: "leave" })}>
             <Icon name="exit" />
@@ -104,55 +107,6 @@ function Quick({ icon, label, isOn, onClick }: { readonly icon: "pin" | "mute" |
       <Icon name={icon} />
       {label}
     </button>
-  );
-}
-
-const order = (member: Member): number => (member.role === role.OWNER ? 0 : member.role === role.ADMIN ? 1 : 2);
-
-function Members({ line, onRemove }: { readonly line: ListLine; readonly onRemove: (user: bigint, name: string) => void }) {
-  const client = useClient();
-  const words = useWords();
-  const members = useValue(client.members(line.conv));
-  const mayRemove = (member: Member) => member.user !== client.me && member.role !== role.OWNER && (line.role === role.OWNER || (line.role === role.ADMIN && member.role !== role.ADMIN));
-  const sorted = [...members].sort((a, b) => order(a) - order(b));
-  return (
-    <section className="panel-section">
-      <h4>{words("members")}</h4>
-      <ul className="people">
-        {sorted.map((member) => (
-          <MemberRow key={`${member.user}`} member={member} onRemove={mayRemove(member) ? onRemove : undefined} />
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-function MemberRow({ member, onRemove }: { readonly member: Member; readonly onRemove: ((user: bigint, name: string) => void) | undefined }) {
-  const client = useClient();
-  const words = useWords();
-  const person = usePerson(member.user);
-  const isMe = member.user === client.me;
-  const chat = () => void client.openDirect(member.user).then(go, () => undefined);
-  return (
-    <li>
-      <button type="button" className="person" onClick={chat} disabled={isMe}>
-        <Avatar id={member.user} name={person.name} size={38} />
-        <span>
-          <strong>
-            {person.name || "…"}
-            {isMe && <em> · {words("you")}</em>}
-          </strong>
-          <small>@{person.login}</small>
-        </span>
-        {member.role === role.OWNER && <span className="tag">{words("owner")}</span>}
-        {member.role === role.ADMIN && <span className="tag">{words("admin")}</span>}
-      </button>
-      {onRemove && (
-        <button type="button" className="icon-button" aria-label={words("removeMember", { name: person.name })} title={words("remove")} onClick={() => onRemove(member.user, person.name)}>
-          <Icon name="close" size={17} />
-        </button>
-      )}
-    </li>
   );
 }
 

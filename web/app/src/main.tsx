@@ -2,6 +2,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Pages } from "./pages.js";
 import { applyPreferences } from "./preferences.js";
+import { keepShell } from "./shell/shell.js";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/sidebar.css";
@@ -11,6 +12,7 @@ import "./styles/house.css";
 import "./styles/panels.css";
 
 applyPreferences();
+if (import.meta.env.PROD) keepShell();
 const root = document.getElementById("root");
 if (root) {
   createRoot(root).render(

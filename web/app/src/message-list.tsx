@@ -72,6 +72,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
     return (
       <Bubble
         key={entry.key}
+        conv={timeline.conv}
         row={row}
         isFirst={entry.isFirst}
         isLast={entry.isLast}
@@ -176,7 +177,7 @@ function DayPill({ pane, entries }: { readonly pane: ScrollPane<ListEntry>; read
   const ms = msOf(entries[first]) || msOf(entries[first + 1]);
   const text = useDay(ms);
   return (
-    <div className={isShown && ms > 0 && entries[first]?.type !== "day" ? "day-pill is-shown" : "day-pill"} aria-hidden="true">
+    <div className={isShown && ms > 0 && entries[first]?.type === "row" ? "day-pill is-shown" : "day-pill"} aria-hidden="true">
       <span>{ms > 0 ? text : ""}</span>
     </div>
   );

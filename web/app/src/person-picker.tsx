@@ -1,12 +1,21 @@
 //! Choosing people by login name or from those already known.
 
-import { type KeyboardEvent, useState } from "react";
+import type { Person } from "@tenon/client";
+import { type KeyboardEvent, useMemo, useRef, useState } from "react";
 import { useClient, usePerson, useWords } from "./hooks.js";
 import { wordOf } from "./refusal.js";
+import { fold, type Searched, search } from "./search.js";
 import { Avatar } from "./views/avatar.js";
 import { Icon } from "./views/icon.js";
+import { PersonName } from "./views/person-name.js";
 
 const SUGGESTIONS_MAX = 8;
+
+/** People by name, ready to be searched. */
+function everybody(people: Person[]): Searched<Person>[] {
+  const order = new Intl.Collator().compare;
+  return people.sort((a, b) => order(a.name, b.name)).map((item) => ({ item, keys: [fold(item.name), fold(item.login)] }));
+}
 
 export interface PersonPickerProps {
   readonly chosen: readonly bigint[];
@@ -44,12 +53,25 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
       void look();
     } else if (event.key === "Backspace" && text === "" && chosen.length > 0) onChange(chosen.slice(0, -1));
   };
-  const wanted = text.trim().toLowerCase();
-  const taken = new Set([client.me, ...without, ...chosen]);
-  const known = client.people.known().filter((p) => !taken.has(p.user) && [p.name, p.login].some((t) => t.toLowerCase().includes(wanted)));
-  const suggestions = known.sort((a, b) => a.name.localeCompare(b.name)).slice(0, SUGGESTIONS_MAX);
+  const box = useRef<HTMLDivElement>(null);
+  /** Arrow keys go from the field through the suggestions. */
+  const walk = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (step === 0) return;
+    const stops = [...(box.current?.querySelectorAll<HTMLElement>("input, .picker-list button") ?? [])];
+    const next = stops[stops.indexOf(document.activeElement as HTMLElement) + step];
+    if (next === undefined) return;
+    event.preventDefault();
+    next.focus();
+  };
+  const wanted = text.trim();
+  const known = useMemo(() => everybody(client.people.known()), [client]);
+  const suggestions = useMemo(() => {
+    const taken = new Set([client.me, ...without, ...chosen]);
+    return search(known.filter((one) => !taken.has(one.item.user)), wanted, SUGGESTIONS_MAX);
+  }, [client, known, without, chosen, wanted]);
   return (
-    <div className="picker">
+    <div className="picker" ref={box} onKeyDown={walk}>
       <div className="picker-box">
         {chosen.map((user) => (
           <Chip key={`${user}`} user={user} onRemove={() => onChange(chosen.filter((one) => one !== user))} />
@@ -80,7 +102,9 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
               <button type="button" onClick={() => choose(person.user)}>
                 <Avatar id={person.user} name={person.name} size={36} />
                 <span>
-                  <strong>{person.name}</strong>
+                  <strong>
+                    <PersonName person={person} />
+                  </strong>
                   <small>{person.login}</small>
                 </span>
               </button>
@@ -98,7 +122,7 @@ function Chip({ user, onRemove }: { readonly user: bigint; readonly onRemove: ()
   return (
     <span className="chip">
       <Avatar id={user} name={person.name} size={22} />
-      {person.name || "…"}
+      <PersonName person={person} />
       <button type="button" aria-label={`${words("remove")} ${person.name}`} onClick={onRemove}>
         <Icon name="close" size={14} />
       </button>

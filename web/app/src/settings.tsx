@@ -7,6 +7,7 @@ import { AdminLink } from "./admin/admin-link.js";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
 import { chosenLanguage, isNotifying, type Theme, theme } from "./preferences.js";
 import { wordOf } from "./refusal.js";
+import { installOffer } from "./shell/shell.js";
 import { short } from "./time.js";
 import { Avatar } from "./views/avatar.js";
 import { Confirm, Dialog } from "./views/dialog.js";
@@ -41,6 +42,7 @@ export function Settings({ onClose, onKeys }: { readonly onClose: () => void; re
       />
       <Notifications />
       <Devices />
+      <Install />
       <button type="button" className="panel-item" onClick={onKeys}>
         <Icon name="keyboard" />
         {words("shortcuts")}
@@ -82,6 +84,19 @@ function Choices<T extends string>({ label, value, options, onChange }: ChoicesP
         </label>
       ))}
     </fieldset>
+  );
+}
+
+function Install() {
+  const words = useWords();
+  const offer = useValue(installOffer);
+  if (offer === undefined) return null;
+  const install = () => void offer.prompt().then(() => installOffer.set(undefined), () => undefined);
+  return (
+    <button type="button" className="panel-item" onClick={install}>
+      <Icon name="install" />
+      {words("install")}
+    </button>
   );
 }
 

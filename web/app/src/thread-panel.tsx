@@ -65,6 +65,7 @@ export function ThreadPanel({ timeline, line, root, onClose }: ThreadPanelProps)
             return (
               <Bubble
                 key={entry.key}
+                conv={timeline.conv}
                 row={row}
                 isFirst={entry.isFirst}
                 isLast={entry.isLast}

@@ -1,4 +1,4 @@
-//! Times for people.
+//! Times and numbers for people.
 
 import type { Language } from "./words.js";
 
@@ -57,3 +57,6 @@ export const full = (ms: number, language: Language): string => format(language,
 
 /** True if both moments are on the same day. */
 export const isSameDay = (a: number, b: number): boolean => midnight(a) === midnight(b);
+
+/** 15,480. */
+export const number = (value: number, language: Language): string => value.toLocaleString(locale(language));

@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069，。！？、）】]*[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069，。！？、）】.,!?;:)\]]/g;
 /** Code between fences of three, or in one line between single ticks. */
-const CODE = /```(?:[\w+-]*\n)?([\s\S]+?)```|`([^`\n]+)`/g;
+const CODE = /\n?```(?:[\w+-]*\n)?([\s\S]+?)```\n?|`([^`\n]+)`/g;
 
 function withLinks(text: string, key: string): ReactNode[] {
   const out: ReactNode[] = [];

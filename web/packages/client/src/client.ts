@@ -269,7 +269,7 @@ export class Client {
 
   /** A value of the app, stored beside the account's rows. */
   putValue(key: string, value: unknown): Promise<void> {
-    return this.tabs.putValue(key, value);
+    return this.tabs.putValues([[key, value]]);
   }
 
   /** Leaves the account in this tab. With `forget` its local rows go too. */
@@ -328,8 +328,9 @@ export class Client {
       case "failed":
         this.failed = notice.failed;
         return this.tellOutgoing();
-      case "value":
-        return this.people.stored(notice.key, notice.value);
+      case "values":
+        for (const [key, value] of notice.values) this.people.stored(key, value);
+        return;
       case "event":
         return this.happened(notice.event);
     }

@@ -45,7 +45,7 @@ export type Notice =
   | { readonly type: "rows"; readonly conv: bigint; readonly lo: bigint; readonly hi: bigint }
   | { readonly type: "outbox"; readonly rows: OutboxRow[]; readonly done: bigint[] }
   | { readonly type: "failed"; readonly failed: FailedRow[] }
-  | { readonly type: "value"; readonly key: string; readonly value: unknown }
+  | { readonly type: "values"; readonly values: readonly (readonly [key: string, value: unknown])[] }
   | { readonly type: "event"; readonly event: AppEvent };
 
 /** What a tab asks of the host; every value can be cloned. */
@@ -56,7 +56,8 @@ export interface Port {
   rows(range: RowRange): Promise<MessageRow[]>;
   /** Forgets a failed message. */
   dropFailed(local: bigint): Promise<void>;
-  putValue(key: string, value: unknown): Promise<void>;
+  /** Keeps values of the app; those that are `undefined` are forgotten. */
+  putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void>;
 }
 
 /** What a host needs. */
@@ -140,15 +141,18 @@ export class Host implements Port {
   }
 
   async dropFailed(local: bigint): Promise<void> {
-    await this.putValue(`${FAILED}${local}`, undefined);
+    await this.putValues([[`${FAILED}${local}`, undefined]]);
   }
 
-  async putValue(key: string, value: unknown): Promise<void> {
-    if (value === undefined) this.values.delete(key);
-    else this.values.set(key, value);
-    await this.options.store.putValue(key, value);
-    if (key.startsWith(FAILED)) this.notify({ type: "failed", failed: this.failed() });
-    else this.notify({ type: "value", key, value });
+  async putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void> {
+    for (const [key, value] of values) {
+      if (value === undefined) this.values.delete(key);
+      else this.values.set(key, value);
+    }
+    await this.options.store.putValues(values);
+    const others = values.filter(([key]) => !key.startsWith(FAILED));
+    if (others.length < values.length) this.notify({ type: "failed", failed: this.failed() });
+    if (others.length > 0) this.notify({ type: "values", values: others });
   }
 
   /** The browser says that the network came or went. */
@@ -220,7 +224,7 @@ export class Host implements Port {
 
   private async keepFailed(settled: Settled): Promise<void> {
     const isForUser = !isDone(settled) && settled.send !== undefined && settled.code !== errorCode.cancelled;
-    if (isForUser) await this.putValue(`${FAILED}${settled.local}`, { settled, atMs: Date.now() } satisfies FailedRow);
+    if (isForUser) await this.putValues([[`${FAILED}${settled.local}`, { settled, atMs: Date.now() } satisfies FailedRow]]);
   }
 
   /** Tells the engine which events need not come again, a little later and for many at once. */

@@ -71,12 +71,10 @@ export class People {
       try {
         const answer = await this.port().ask({ type: "request", method: method.GET_ENTITIES, body: GetEntities.encode({ wanted }) });
         if (answer.type !== "response") continue;
-        for (const entity of tryDecode(Entities, answer.body)?.entities ?? []) {
-          const { id: user, ver, name, title: login, gone: isGone } = entity;
-          const person = { user, ver, name: name || login, login, isGone };
-          this.take(person);
-          void this.port().putValue(`${KEY}${user}`, person);
-        }
+        const people = (tryDecode(Entities, answer.body)?.entities ?? []).map(({ id: user, ver, name, title: login, gone: isGone }): Person => ({ user, ver, name: name || login, login, isGone }));
+        for (const person of people) this.take(person);
+        // One transaction for all: what the user writes meanwhile does not wait behind thousands of them.
+        if (people.length > 0) void this.port().putValues(people.map((person) => [`${KEY}${person.user}`, person] as const)).catch(() => undefined);
       } catch {
         // The engine went to another tab: the next snapshot asks again.
         for (const user of some) this.wanted.add(user);

@@ -52,8 +52,8 @@ export interface Store {
   privates(conv: bigint, lo: bigint, hi: bigint): Promise<PrivateMessage[]>;
   /** Values that the app keeps beside the rows, by key. */
   values(): Promise<Map<string, unknown>>;
-  /** Keeps a value, or forgets it if it is `undefined`; durable when it resolves. */
-  putValue(key: string, value: unknown): Promise<void>;
+  /** Keeps values, or forgets those that are `undefined`, in one transaction; durable when it resolves. */
+  putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void>;
   /** Closes the store; nothing is called after it. */
   close(): void;
   /** Forgets everything for good: sign-out. */

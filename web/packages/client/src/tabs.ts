@@ -90,7 +90,7 @@ export class Tabs implements Port {
   tell: Port["tell"] = (hint) => void this.call("tell", [hint]).catch(() => undefined);
   rows: Port["rows"] = (range) => this.call("rows", [range]);
   dropFailed: Port["dropFailed"] = (local) => this.call("dropFailed", [local]);
-  putValue: Port["putValue"] = (key, value) => this.call("putValue", [key, value]);
+  putValues: Port["putValues"] = (values) => this.call("putValues", [values]);
 
   private call<T>(method: Method, args: unknown[]): Promise<T> {
     if (this.host) return this.perform(this.host, method, args) as Promise<T>;

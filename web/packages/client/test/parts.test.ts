@@ -1,8 +1,8 @@
-import { MessageRow, PrivateMessage } from "@tenon/wire";
+import { Entities, Entity, EntityKind, GetEntities, MessageRow, PrivateMessage } from "@tenon/wire";
 import { IDBFactory } from "fake-indexeddb";
 import "fake-indexeddb/auto";
 import { describe, expect, it } from "vitest";
-import { IndexedStore, IntervalSet, K1, MemoryStore, mix64, SeededRandom, type Store, type StoreOp, term, Value } from "../src/index.js";
+import { IndexedStore, IntervalSet, K1, MemoryStore, mix64, People, type Port, SeededRandom, type Store, type StoreOp, term, Value } from "../src/index.js";
 
 const row = (lo: number, hi: number, vrev: number) => ({ lo: BigInt(lo), hi: BigInt(hi), vrev: BigInt(vrev) });
 
@@ -124,13 +124,30 @@ describe.each(stores)("store in %s", (_, open) => {
 
   it("values of the app and events come back, and destroy forgets all", async () => {
     const store = await open();
-    await store.putValue("draft/1", { text: "hi", at: 5n });
+    await store.putValues([["draft/1", { text: "hi", at: 5n }], ["draft/2", "there"]]);
     await store.commit([1n, 2n, 3n].map((n) => ({ type: "event", row: { n, what: { type: "rebased", rebased: { unit: 1, reason: 1 } } } }) as StoreOp));
     await store.commit([{ type: "eventsDone", n: 2n }]);
     expect((await store.values()).get("draft/1")).toEqual({ text: "hi", at: 5n });
     expect((await store.load()).events.map((e) => e.n)).toEqual([3n]);
-    await store.putValue("draft/1", undefined);
+    await store.putValues([["draft/1", undefined], ["draft/2", undefined]]);
     expect((await store.values()).size).toBe(0);
     await store.destroy();
+  });
+});
+
+describe("names of people", () => {
+  it("of a large group are stored in a few transactions, so that nothing waits behind them", async () => {
+    const stored: number[] = [];
+    const port = {
+      ask: async (wish: { body: Uint8Array }) => {
+        const entities = GetEntities.decode(wish.body).wanted.map(({ id }) => Entity.of({ kind: EntityKind.USER, id, ver: 1n, name: `user ${id}`, title: `login${id}` }));
+        return { type: "response", body: Entities.encode({ entities }) };
+      },
+      putValues: async (values: readonly unknown[]) => void stored.push(values.length),
+    } as unknown as Port;
+    const people = new People(() => port);
+    const users = Array.from({ length: 450 }, (_, n) => people.person(BigInt(n + 1)));
+    await expect.poll(() => users.filter((user) => user.get().name !== "").length).toBe(450);
+    expect(stored).toEqual([200, 200, 50]);
   });
 });

@@ -109,11 +109,14 @@ export class IndexedStore implements Store {
     return new Map(keys.map((at, index) => [String(at), values[index] as unknown]));
   }
 
-  async putValue(at: string, value: unknown): Promise<void> {
+  async putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void> {
     const tx = this.db.transaction("value", "readwrite", { durability: "strict" });
     const done = finished(tx);
-    if (value === undefined) tx.objectStore("value").delete(at);
-    else tx.objectStore("value").put(value, at);
+    const store = tx.objectStore("value");
+    for (const [at, value] of values) {
+      if (value === undefined) store.delete(at);
+      else store.put(value, at);
+    }
     await done;
   }
 

@@ -53,9 +53,11 @@ export class MemoryStore implements Store {
     return structuredClone(this.kept);
   }
 
-  async putValue(key: string, value: unknown): Promise<void> {
-    if (value === undefined) this.kept.delete(key);
-    else this.kept.set(key, structuredClone(value));
+  async putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void> {
+    for (const [key, value] of values) {
+      if (value === undefined) this.kept.delete(key);
+      else this.kept.set(key, structuredClone(value));
+    }
   }
 
   close(): void {

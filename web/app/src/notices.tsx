@@ -1,8 +1,9 @@
-//! Says when this browser keeps nothing, or has hardly any room left.
+//! Says when this browser keeps nothing, or has hardly any room left, or when a new version of the app is there.
 
 import { useEffect, useState } from "react";
 import { storage } from "./account.js";
 import { useValue, useWords } from "./hooks.js";
+import { isUpdateReady, reloadFresh } from "./shell/shell.js";
 import { Icon } from "./views/icon.js";
 
 /** Less than this left of what the browser allows is little, bytes. */
@@ -26,7 +27,27 @@ function useIsFull(): boolean {
   return isFull;
 }
 
-export function StorageNotice() {
+/** What the user should know about the app itself, above everything else. */
+export function Notices() {
+  const words = useWords();
+  const isUpdate = useValue(isUpdateReady);
+  return (
+    <>
+      {isUpdate && (
+        <div className="notice is-good" role="status">
+          <Icon name="retry" size={20} />
+          <p>{words("updateReady")}</p>
+          <button type="button" className="button is-small" onClick={() => void reloadFresh()}>
+            {words("reload")}
+          </button>
+        </div>
+      )}
+      <StorageNotice />
+    </>
+  );
+}
+
+function StorageNotice() {
   const words = useWords();
   const isMemory = useValue(storage) === "memory";
   const isFull = useIsFull();
