@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import type { Plugin, Rollup } from "vite";
 
 interface Budget {
-  /** Page, styles, and scripts that are loaded before anything is shown; bytes after gzip. */
+  /** Page, styles and scripts that are loaded before the chat is shown; bytes after gzip. */
   readonly firstLoadBytes: number;
   /** Everything else that the app may load later. */
   readonly laterBytes: number;
@@ -13,7 +13,10 @@ interface Budget {
 
 const bytesOf = (file: Rollup.OutputChunk | Rollup.OutputAsset): number => gzipSync(file.type === "chunk" ? file.code : file.source).length;
 
-/** Names of the files that a first visit loads. */
+/** The part of the client that stands at `/`; the others load it never. */
+const CHAT = /\/src\/app\.tsx$/;
+
+/** Names of the files that a first visit of the chat loads. */
 export function firstFiles(bundle: Rollup.OutputBundle): Set<string> {
   const files = new Set<string>();
   const add = (name: string) => {
@@ -24,7 +27,9 @@ export function firstFiles(bundle: Rollup.OutputBundle): Set<string> {
     for (const next of file.imports) add(next);
     for (const style of (file.viteMetadata as { importedCss?: Set<string> } | undefined)?.importedCss ?? []) add(style);
   };
-  for (const [name, file] of Object.entries(bundle)) if (name.endsWith(".html") || (file.type === "chunk" && file.isEntry)) add(name);
+  for (const [name, file] of Object.entries(bundle)) {
+    if (name.endsWith(".html") || (file.type === "chunk" && (file.isEntry || CHAT.test(file.facadeModuleId ?? "")))) add(name);
+  }
   return files;
 }
 
