@@ -71,12 +71,16 @@ struct Picture {
 }
 
 impl FjallKv {
-    /// Opens the store in `path`, or makes an empty one.
+    /// Opens the store in `path`, or makes an empty one where nothing is. It is made beside `path`, as `NAME.new`, and
+    /// gets its name when it is whole and synced: the engine does not open one whose making was interrupted.
     ///
     /// # Errors
     /// [`KvError::Engine`] when the engine refuses the directory.
     pub fn open(path: &Path, options: &KvOptions) -> Result<Self, KvError> {
         let database = catch_unwind(|| {
+            if is_absent(path)? {
+                bear(path)?;
+            }
             let database = Database::builder(path)
                 .cache_size(options.cache.0)
                 .worker_threads(options.workers.max(1))
@@ -207,6 +211,44 @@ impl Engine {
         spaces.insert(space.clone(), keyspace.clone());
         Ok(keyspace)
     }
+}
+
+/// True where nothing is, or an empty directory.
+fn is_absent(path: &Path) -> io::Result<bool> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes an empty store that is there as a whole or not at all.
+fn bear(path: &Path) -> fjall::Result<()> {
+    let unborn = path.with_extension("new");
+    if unborn.exists() {
+        std::fs::remove_dir_all(&unborn)?;
+    }
+    drop(Database::builder(&unborn).worker_threads(1).open()?);
+    sync_tree(&unborn)?;
+    std::fs::rename(&unborn, path)?;
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
+}
+
+/// Syncs every file and name below a directory.
+fn sync_tree(path: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(path)?.sync_all()
 }
 
 /// One sorted run, visible in one step and synced on return.

@@ -106,3 +106,19 @@ tenon_ports::log_contract!(
 );
 tenon_ports::kv_contract!(kv_on_fjall, KvOnDisk(TempDir::new().unwrap()));
 tenon_ports::blob_contract!(blob_in_directory, BlobOnDisk(TempDir::new().unwrap()));
+
+#[test]
+fn a_store_whose_making_was_interrupted_is_made_again() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store");
+    // What the engine leaves when it is interrupted, which it does not open again.
+    let unborn = directory.path().join("store.new");
+    std::fs::create_dir_all(unborn.join("keyspaces")).unwrap();
+    std::fs::write(unborn.join("0.jnl"), b"").unwrap();
+    std::fs::create_dir(&path).unwrap();
+    for _ in 0..2 {
+        let store = FjallKv::open(&path, &KvOptions::default()).unwrap();
+        assert_eq!(store.spaces(), Vec::new());
+        assert!(!unborn.exists());
+    }
+}

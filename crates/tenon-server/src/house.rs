@@ -228,6 +228,7 @@ impl Raised {
         for running in parts.loops {
             house.spawn(running);
         }
+        house.watch_log();
         house.start_readers(parts.readers)?;
         std::thread::Builder::new()
             .name("sign-in".into())
@@ -280,6 +281,18 @@ impl House {
                 tracing::debug!("nobody waits for a failed loop");
             }
         }));
+    }
+
+    /// A log that failed to write takes nothing more, and its readers only wait: the process ends, so that a supervisor
+    /// opens it again.
+    fn watch_log(&mut self) {
+        let (log, mut stop) = (Arc::clone(&self.ground.log), self.stop_rooms.subscribe());
+        self.spawn(async move {
+            tokio::select! {
+                error = log.failure() => Err(error),
+                _ = stop.wait_for(|stop| *stop) => Ok(()),
+            }
+        });
     }
 
     /// Renews the ticket key every day; tickets under way stay good for another one.
@@ -398,7 +411,8 @@ impl House {
         let log = Arc::clone(&self.ground.log);
         let closed = tokio::task::spawn_blocking(move || log.close()).await;
         closed.map_err(|_| ServerError::Panicked)??;
-        Ok(())
+        // What failed while it stopped, the last flush for example, is replayed at the next start; but it is told.
+        self.failed.try_recv().map_or(Ok(()), Err)
     }
 }
 

@@ -4,19 +4,30 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "tests"
 )]
 
 #[path = "binary/archive.rs"]
 mod archive;
+#[path = "binary/birth.rs"]
+mod birth;
 #[path = "binary/checking.rs"]
 mod checking;
 #[path = "binary/crash.rs"]
 mod crash;
 #[path = "binary/disk.rs"]
 mod disk;
+#[path = "binary/errors.rs"]
+mod errors;
 #[path = "binary/harness.rs"]
 mod harness;
+#[path = "binary/interpose.rs"]
+mod interpose;
 #[path = "binary/newcomer.rs"]
 mod newcomer;
+#[path = "binary/points.rs"]
+mod points;
+#[path = "binary/power.rs"]
+mod power;

@@ -105,6 +105,19 @@ impl EmbeddedLog {
         Ok((log, recovered.driver, report))
     }
 
+    /// Waits until a write or sync failed (L1), and says why. From then on the log takes nothing and proves nothing; who
+    /// runs it should end, so that it is opened again. Never returns while the log is open or after a planned stop.
+    pub async fn failure(&self) -> LogError {
+        loop {
+            let mut ended = pin!(self.shared.on_room.notified());
+            ended.as_mut().enable();
+            if let Fate::Poisoned(error) = &self.shared.lock().fate {
+                return LogError::Interrupted(Arc::clone(error));
+            }
+            ended.await;
+        }
+    }
+
     /// Stops the log: everything enqueued is durable on return, and a clean marker says so to the next open. Later calls
     /// end [`LogError::Closed`].
     ///

@@ -1,7 +1,7 @@
 //! The real binary on a directory of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -47,6 +47,18 @@ impl Place {
     }
 
     pub(crate) fn serve_with(&self, args: &[&str]) -> Server {
+        match self.start(args, &[]) {
+            Ok(server) => server,
+            Err(status) => panic!("the server ended with {status}: {}", self.log()),
+        }
+    }
+
+    /// Starts the server with this added to its environment; the status with which it ended before it served.
+    pub(crate) fn start(
+        &self,
+        args: &[&str],
+        environment: &[(String, String)],
+    ) -> Result<Server, ExitStatus> {
         let ready = self.dir.join("ready.json");
         if ready.exists() {
             std::fs::remove_file(&ready).unwrap();
@@ -57,6 +69,7 @@ impl Place {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         command.arg("--ready-file").arg(&ready).args(args);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let errors = std::fs::File::create(self.dir.join("server.log")).unwrap();
         let mut child = command.stdout(Stdio::null()).stderr(errors).spawn().unwrap();
         let begun = Instant::now();
@@ -65,14 +78,14 @@ impl Place {
                 break serde_json::from_slice::<Value>(&text).unwrap();
             }
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("the server ended with {status}: {}", self.log());
+                return Err(status);
             }
             assert!(begun.elapsed() < PATIENCE, "no ready file: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(5));
         };
         let url = ready["public_url"].as_str().unwrap().to_owned();
         let address = url.split("//").nth(1).unwrap().to_owned();
-        Server { child, ready, address, url }
+        Ok(Server { child, ready, address, url })
     }
 
     pub(crate) fn log(&self) -> String {
@@ -80,8 +93,10 @@ impl Place {
     }
 }
 
+/// The binary; `CRASH_BINARY` names another one, for the long suites.
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenon"));
+    let other = std::env::var_os("CRASH_BINARY");
+    let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tenon").into()));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENON_")) {
         command.env_remove(name);
     }

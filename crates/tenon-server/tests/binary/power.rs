@@ -1,0 +1,256 @@
+//! Power cuts: a virtual machine serves, devices outside of it send, and the machine is killed with what its memory held.
+//!
+//! `cargo xtask power-cuts` makes the kernel and the image and calls this. What the guest flushed is in a file of the host
+//! and stays; what only lay in the guest's page cache is gone. `POWER_LAZY` is the negative control: the same binary over
+//! a C library that syncs nothing must lose acked messages, or the suite proves nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tenon_client::driver::StoreChoice;
+
+use crate::crash::{Device, device_with, draw, judge, seed, size, timeline, wait};
+use crate::harness::{PATIENCE, Place};
+use crate::points::{Template, copy};
+
+/// Sends under way at once on each device.
+const LANES: usize = 3;
+
+/// Kernel and root of the guest.
+struct Image(PathBuf);
+
+impl Image {
+    /// As `cargo xtask power-cuts` says; nothing without it.
+    fn given() -> Option<Self> {
+        std::env::var_os("POWER_IMAGE").map(|folder| Self(folder.into()))
+    }
+
+    /// A data disk with this directory on it.
+    fn disk(&self, data: &Path, to: &Path) {
+        let folder = to.with_extension("root");
+        copy(data, &folder.join("tenon"));
+        std::fs::File::create(to).unwrap().set_len(1 << 30).unwrap();
+        let mut format = Command::new("mkfs.ext4");
+        format.args(["-q", "-F", "-d"]).arg(&folder).arg(to);
+        assert!(format.status().unwrap().success(), "the disk is made");
+    }
+
+    fn boot(&self, disk: &Path, port: u16, serial: &Path, is_lazy: bool) -> Machine {
+        let mut qemu = Command::new("qemu-system-x86_64");
+        let lazy = if is_lazy { " power_lazy" } else { "" };
+        let append = format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on{lazy}");
+        let drive = format!("file={},format=raw,if=virtio,cache=writeback", disk.display());
+        let net = format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:7700");
+        qemu.args(["-accel", "tcg", "-cpu", "qemu64,+rdrand", "-m", "512", "-smp", "1"]);
+        qemu.args(["-nographic", "-no-reboot", "-monitor", "none", "-serial", "stdio"]);
+        qemu.arg("-kernel")
+            .arg(self.0.join("vmlinuz"))
+            .arg("-initrd")
+            .arg(self.0.join("initrd.gz"));
+        qemu.args(["-append", &append, "-drive", &drive, "-nic", &net]);
+        let out = std::fs::File::create(serial).unwrap();
+        qemu.stdin(Stdio::null()).stdout(out).stderr(Stdio::inherit());
+        Machine { child: qemu.spawn().unwrap(), serial: serial.to_owned() }
+    }
+}
+
+struct Machine {
+    child: Child,
+    serial: PathBuf,
+}
+
+impl Machine {
+    /// What it said on its serial line, checked.
+    fn said(&self) -> String {
+        let text = String::from_utf8_lossy(&std::fs::read(&self.serial).unwrap()).into_owned();
+        for bad in ["power: verify failed", "power: no ", "power: ended", "panicked", "damaged:"] {
+            assert!(!text.contains(bad), "{text}");
+        }
+        text
+    }
+
+    /// The power goes.
+    fn cut(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.cut();
+        }
+    }
+}
+
+/// Messages that were acked, by seq.
+#[derive(Default)]
+struct Acked {
+    ids: Mutex<BTreeMap<u64, u64>>,
+    count: AtomicU64,
+    is_enough: AtomicBool,
+}
+
+impl Acked {
+    /// Sends on all lanes of a device until it is enough.
+    fn send(self: &Arc<Self>, template: &Template, who: usize, device: &Device) -> Vec<Sender> {
+        let lane = |lane: usize| {
+            let (client, acked, conv) = (device.client.clone(), Arc::clone(self), template.conv);
+            let is_enough = move || acked.is_enough.load(Ordering::Relaxed);
+            let acked = Arc::clone(self);
+            tokio::spawn(async move {
+                let mut n = 0;
+                while !is_enough() {
+                    let text = format!("{who} {lane} {n} {}", "x".repeat(n % 16 * 100));
+                    let sent = client.send_text(conv, text).await.unwrap();
+                    let before = acked.ids.lock().unwrap().insert(sent.seq.0, sent.message_id.0);
+                    assert_eq!(before, None, "seq {} was given twice", sent.seq.0);
+                    acked.count.fetch_add(1, Ordering::Relaxed);
+                    n += 1;
+                }
+            })
+        };
+        (0..LANES).map(lane).collect()
+    }
+
+    fn rows(&self) -> Vec<(u64, u64)> {
+        self.ids.lock().unwrap().iter().map(|(seq, id)| (*seq, *id)).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+type Sender = tokio::task::JoinHandle<()>;
+
+/// Waits until the next message is acked.
+async fn next_ack(acked: &Acked, machine: &Machine) {
+    let (before, begun) = (acked.count(), Instant::now());
+    while acked.count() == before {
+        assert!(begun.elapsed() < PATIENCE, "no ack: {}", machine.said());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn connect(template: &Template, place: &Place, address: &str) -> [Device; 2] {
+    let device = |label: &'static str, token: String| {
+        let folder = place.dir.join(label);
+        async move { device_with(address, &token, folder, StoreChoice::Memory, template.conv).await }
+    };
+    let [ada, bob] = template.tokens.clone();
+    [device("ada", ada).await, device("bob", bob).await]
+}
+
+/// One data disk over all cuts, and devices that go on.
+async fn cuts(image: &Image, count: usize, seed: &mut u64) {
+    let (template, place) = (Template::new(), Place::new());
+    let (disk, serial) = (place.dir.join("disk"), place.dir.join("serial"));
+    image.disk(&template.place.data, &disk);
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let mut machine = image.boot(&disk, port, &serial, false);
+    let devices = connect(&template, &place, &address).await;
+    let acked = Arc::new(Acked::default());
+    let mut senders = Vec::new();
+    for (who, device) in devices.iter().enumerate() {
+        senders.extend(acked.send(&template, who, device));
+    }
+    let (mut cuts, mut early) = (0, 0);
+    while cuts < count {
+        if draw(seed).is_multiple_of(5) {
+            early += 1;
+            tokio::time::sleep(Duration::from_millis(draw(seed) % 8000)).await;
+        } else {
+            next_ack(&acked, &machine).await;
+            tokio::time::sleep(Duration::from_millis(draw(seed) % 3000)).await;
+        }
+        machine.said();
+        machine.cut();
+        cuts += 1;
+        if cuts % 10 == 0 {
+            println!("{cuts} cuts ({early} at any moment of the start), {} acked", acked.count());
+        }
+        machine = image.boot(&disk, port, &serial, false);
+    }
+    next_ack(&acked, &machine).await;
+    acked.is_enough.store(true, Ordering::Relaxed);
+    for sender in senders {
+        tokio::time::timeout(PATIENCE, sender).await.expect("all sends settle").unwrap();
+    }
+    let rows = acked.rows();
+    for device in &devices {
+        let heard = Arc::clone(&device.heard);
+        wait(|| heard.lock().unwrap().messages.last() == rows.last(), "the last is heard").await;
+        assert_eq!(timeline(&device.client, template.conv).await, rows, "once, in one order");
+    }
+    for device in devices {
+        device.client.record_rest().await.unwrap();
+        device.client.close().await.unwrap();
+    }
+    judge(&place, &["ada", "bob"], rows.len());
+    assert!(machine.said().contains("power: verified"));
+    println!("power cuts: {cuts} ({early} early), {} messages acked, 0 lost", rows.len());
+}
+
+/// Each cut on a disk of its own, without any sync: in how many of them acked messages are missing afterwards.
+async fn cuts_without_sync(image: &Image, count: usize, seed: &mut u64) -> usize {
+    let template = Template::new();
+    let mut losing = 0;
+    for cut in 1..=count {
+        let place = Place::new();
+        let (disk, serial) = (place.dir.join("disk"), place.dir.join("serial"));
+        image.disk(&template.place.data, &disk);
+        let port = free_port();
+        let address = format!("127.0.0.1:{port}");
+        let mut machine = image.boot(&disk, port, &serial, true);
+        let devices = connect(&template, &place, &address).await;
+        let acked = Arc::new(Acked::default());
+        let senders = acked.send(&template, 0, &devices[0]);
+        next_ack(&acked, &machine).await;
+        tokio::time::sleep(Duration::from_millis(draw(seed) % 3000)).await;
+        machine.cut();
+        senders.iter().for_each(Sender::abort);
+        drop(devices);
+        let rows = acked.rows();
+        let machine = image.boot(&disk, port, &serial, false);
+        let folder = place.dir.join("reader");
+        let token = &template.tokens[1];
+        let reader = device_with(&address, token, folder, StoreChoice::Memory, template.conv);
+        // A server that refuses to start on what is left has lost it all.
+        let found = match tokio::time::timeout(Duration::from_secs(60), reader).await {
+            Ok(reader) => timeline(&reader.client, template.conv).await,
+            Err(_) => Vec::new(),
+        };
+        let lost = rows.iter().filter(|row| !found.contains(row)).count();
+        losing += usize::from(lost > 0);
+        println!("cut {cut} without sync: {} acked, {lost} lost", rows.len());
+        drop(machine);
+    }
+    losing
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acked_is_lost_over_power_cuts() {
+    let Some(image) = Image::given() else {
+        println!("skipped: no image of a machine; cargo xtask power-cuts makes one");
+        return;
+    };
+    let mut seed = seed("POWER_SEED");
+    if std::env::var_os("POWER_LAZY").is_none() {
+        return cuts(&image, size("POWER_CUTS", 3), &mut seed).await;
+    }
+    let count = size("POWER_CUTS", 3);
+    let losing = cuts_without_sync(&image, count, &mut seed).await;
+    println!("without sync: {losing} of {count} cuts lost acked messages");
+    assert!(losing * 7 >= count * 5, "cuts that lose nothing without sync prove nothing with it");
+}
