@@ -34,5 +34,8 @@ bugs:
 web:
     cargo xtask web
 
+browser:
+    cargo xtask browser
+
 run *args:
     cargo run --release -p tenon-server -- serve --data ./data {{args}}

@@ -69,6 +69,16 @@ const WEB_CHECK: &[&str] = &["run", "check"];
 /// That it can be built; beside the folder that the binary embeds, which a check must not change.
 const WEB_BUILD: &[&str] = &["run", "build", "--", "--outDir", "../../target/web", "--emptyOutDir"];
 
+/// The program that the browser suite starts, as `test` builds it for the tests that start it: nothing is left to do
+/// after that step.
+const SERVER: Step = Step {
+    name: "browser",
+    args: &["test", "--locked", "--workspace", "--all-features", "--no-run"],
+    env: &[],
+};
+/// The client in a real browser against that program.
+const WEB_BROWSER: &[&str] = &["run", "browser"];
+
 /// Runs every step of the gate and tells at the end which of them failed.
 pub(crate) fn run(root: &Path) -> ExitCode {
     let mut failed = Vec::new();
@@ -87,6 +97,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
     note("bugs", cargo(root, &BUGS, &[]));
     note("doc", cargo(root, &DOC, &[]));
     note("web", web(root));
+    note("browser", browser(root));
     if failed.is_empty() {
         println!("check ok");
         return ExitCode::SUCCESS;
@@ -99,6 +110,9 @@ pub(crate) fn run(root: &Path) -> ExitCode {
 pub(crate) fn run_one(root: &Path, name: &str, rest: &[String]) -> ExitCode {
     if name == "web" {
         return if web(root) { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    }
+    if name == "browser" {
+        return if browser(root) { ExitCode::SUCCESS } else { ExitCode::from(1) };
     }
     let found = [FMT, LINT, TEST, BUGS, DOC].into_iter().find(|step| step.name == name);
     match found {
@@ -123,6 +137,23 @@ fn cargo(root: &Path, step: &Step, rest: &[String]) -> bool {
 fn web(root: &Path) -> bool {
     let folder = root.join("web");
     npm::install(&folder) && npm::run(&folder, WEB_CHECK) && npm::run(&folder, WEB_BUILD)
+}
+
+/// The browser suite: the server as a program, the client as built, Debian's chromium. Without a browser it is skipped,
+/// but not where `TENON_BROWSER=required` says that one must be there.
+#[expect(clippy::disallowed_methods, reason = "a tool reads the environment it was started in")]
+fn browser(root: &Path) -> bool {
+    let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    if !Path::new(&program).exists() {
+        let is_required = std::env::var("TENON_BROWSER").is_ok_and(|value| value == "required");
+        println!("step browser: SKIPPED, there is no {program}");
+        return !is_required;
+    }
+    let folder = root.join("web");
+    cargo(root, &SERVER, &[])
+        && npm::install(&folder)
+        && npm::run(&folder, WEB_BUILD)
+        && npm::run(&folder, WEB_BROWSER)
 }
 
 /// Runs a program to its end; one that cannot be started counts as failed.

@@ -37,6 +37,7 @@ cargo xtask COMMAND
   bugs          planted bugs are found by the tests that look for them
   doc           documentation builds without broken links
   web           types and tests of the web client (needs npm)
+  browser       the web client in a real browser against the server (needs npm and chromium)
 ";
 
 fn main() -> ExitCode {
@@ -47,7 +48,9 @@ fn main() -> ExitCode {
     match command.as_str() {
         "serve" => serve::run(&root, &rest),
         "check" => check::run(&root),
-        "fmt" | "lint" | "test" | "bugs" | "doc" | "web" => check::run_one(&root, &command, &rest),
+        "fmt" | "lint" | "test" | "bugs" | "doc" | "web" | "browser" => {
+            check::run_one(&root, &command, &rest)
+        }
         "floors" => report(floors::check(&root)),
         "tidy" => report(tidy::check(&root)),
         "dependencies" => report(dependencies::check(&root)),

@@ -105,6 +105,9 @@ pub(crate) struct Serve {
     /// Write {pid, version, public_url, admin_url, setup_url} here when serving.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+    /// Serve the web client from this folder instead of the one in the binary; for development.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) web_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

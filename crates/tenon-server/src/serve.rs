@@ -28,6 +28,11 @@ mod pages;
 pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     let config = configuration::config(args.data.config.as_deref(), &flags(&args))?;
     trace(&config);
+    let web = match &args.web_dir {
+        Some(path) => pages::Files::read(path)
+            .map_err(|source| ServerError::Io { path: path.clone(), source })?,
+        None => pages::Files::embedded(),
+    };
     let started = tokio::time::Instant::now();
     let (path, settings) = (args.data.data.clone(), config.clone());
     let ground = tokio::task::spawn_blocking(move || Ground::open(&path, &settings))
@@ -62,7 +67,7 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     let observer = observe::start(&config, &house, stop.clone()).await?;
     let public = public_url(&config, listening.address());
     let fingerprint = listening.fingerprint().map(str::to_owned);
-    let serving = tokio::spawn(listening.serve(stopped.clone(), pages::router()));
+    let serving = tokio::spawn(listening.serve(stopped.clone(), pages::router(web)));
     ready(&args, &public, observer, fingerprint.as_deref())?;
     tracing::info!(took_ms = started.elapsed().as_millis(), url = public, "serving");
 

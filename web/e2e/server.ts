@@ -1,0 +1,98 @@
+//! A real server for the suite: one process over a fresh directory, that can be killed and started again on its port.
+//!
+//! `TENON_BIN` names the program (the debug build unless told), `TENON_WEB` the built client that it serves.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "../..");
+const program = process.env["TENON_BIN"] ?? join(root, "target/debug/tenon");
+const client = process.env["TENON_WEB"] ?? join(root, "target/web");
+
+/** The password of every account. */
+export const password = "correct horse battery staple";
+
+/** Sign-ins and messages come faster here than people make them. */
+const config = `[limits]
+device = "0/s 0"
+user = "0/s 0"
+conversation = "0/s 0"
+sign_in_account = "100000"
+sign_in_network = "100000"
+`;
+
+export class Server {
+  private process: ChildProcess | undefined;
+  private lines = "";
+  private readonly folder = mkdtempSync(join(tmpdir(), "tenon-browser-"));
+  private listen = "127.0.0.1:0";
+  /** Where it serves; the same after a restart. */
+  url = "";
+
+  /** Starts one with accounts of these names. */
+  static async start(names: readonly string[]): Promise<Server> {
+    const server = new Server();
+    writeFileSync(server.config, config);
+    await server.run();
+    server.addUsers(names);
+    return server;
+  }
+
+  private get config(): string {
+    return join(this.folder, "tenon.toml");
+  }
+
+  private get data(): string {
+    return join(this.folder, "data");
+  }
+
+  addUsers(names: readonly string[]): void {
+    this.tenon(["user", "add", ...names]);
+    for (const name of names) this.tenon(["user", "password", name], password);
+  }
+
+  /** Runs a command of the program on the data of this server; gives what it printed. */
+  tenon(args: readonly string[], input = ""): string {
+    return execFileSync(program, [...args, "--data", this.data], { input, encoding: "utf8" });
+  }
+
+  /** Runs until `tenon ready`. @throws with what it printed if it ends before */
+  async run(): Promise<void> {
+    const args = ["serve", "--data", this.data, "--config", this.config, "--listen", this.listen, "--web-dir", client];
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.process = child;
+    this.lines = "";
+    await new Promise<void>((done, failed) => {
+      const take = (bytes: Buffer) => {
+        this.lines = (this.lines + bytes.toString()).slice(-20_000);
+        const ready = /^tenon ready (\S+)$/m.exec(this.lines);
+        if (ready === null) return;
+        this.url = ready[1] ?? "";
+        this.listen = new URL(this.url).host;
+        done();
+      };
+      child.stdout.on("data", take);
+      child.stderr.on("data", take);
+      child.on("error", failed);
+      child.on("exit", (code) => failed(new Error(`the server ended with ${code}:\n${this.lines}`)));
+    });
+  }
+
+  /** Ends the process at once, as a power cut does to it. */
+  async kill(): Promise<void> {
+    const child = this.process;
+    this.process = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = new Promise((done) => child.once("exit", done));
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  /** Ends everything and takes the data away. */
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

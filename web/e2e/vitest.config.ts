@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+/** The browser suite: one file at a time, so that a small machine runs one server and one browser. */
+export default defineConfig({
+  cacheDir: "../node_modules/.vite-e2e",
+  test: {
+    root: import.meta.dirname,
+    include: ["*.test.ts"],
+    fileParallelism: false,
+    pool: "forks",
+    // Every step waits for a condition; these only end a run that hangs.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000, interval: 50 } },
+  },
+});
