@@ -31,3 +31,5 @@ mod newcomer;
 mod points;
 #[path = "binary/power.rs"]
 mod power;
+#[path = "binary/security.rs"]
+mod security;

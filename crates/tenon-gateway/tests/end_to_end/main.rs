@@ -13,6 +13,7 @@ mod fake;
 mod flow;
 mod handshake;
 mod hostile;
+mod matrix;
 mod peer;
 mod real;
 mod secure;

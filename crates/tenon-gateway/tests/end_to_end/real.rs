@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use prometheus::Registry;
-use tenon_base::{OrgId, SeededRandom, Timestamp, UserId};
+use tenon_base::{Clock, OrgId, SeededRandom, Timestamp, UserId};
 use tenon_core::Layout;
 use tenon_gateway::{Doors, Gateway, GatewayOptions, Metrics};
 use tenon_ports::memory::{MemoryKv, MemoryLog};
 use tenon_receiver::admin::NewUser;
-use tenon_receiver::{Admin, Keys, Service};
+use tenon_receiver::{Admin, Keys, RateLimits, Service};
 use tenon_store::{Store, StoreOptions};
 use tenon_wire::v1::Status;
 use tenon_wire::{ClientEvent, Message as _, encode, event_type, method, op_type, v1};
@@ -29,14 +29,33 @@ pub(crate) struct House {
     _stop: watch::Sender<bool>,
 }
 
+/// Which house: another organisation has another number and other keys.
+pub(crate) struct Plan {
+    pub(crate) org: OrgId,
+    pub(crate) key_seed: u64,
+    pub(crate) rates: RateLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Plan {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(RuntimeClock(tokio::time::Instant::now()));
+        Self { org: OrgId(1), key_seed: 99, rates: RateLimits::START, clock }
+    }
+}
+
 pub(crate) async fn house() -> House {
+    house_of(Plan::new()).await
+}
+
+pub(crate) async fn house_of(plan: Plan) -> House {
     let registry = Registry::new();
     let (stop, stopped) = watch::channel(false);
     let log = Arc::new(MemoryLog::new());
     let store =
         Store::open(Arc::new(MemoryKv::new()), Arc::clone(&log) as _, StoreOptions::default())
             .unwrap();
-    let clock = Arc::new(RuntimeClock(tokio::time::Instant::now()));
+    let clock = plan.clock;
     let (processor, conversations) = tenon_processor::Service::new(
         tenon_processor::Options::new(LAYOUT, 7),
         tenon_processor::Metrics::new(&registry).unwrap(),
@@ -54,7 +73,8 @@ pub(crate) async fn house() -> House {
         })
         .await
         .unwrap();
-    let mut options = tenon_receiver::Options::new(LAYOUT, 7, OrgId(1));
+    let mut options = tenon_receiver::Options::new(LAYOUT, 7, plan.org);
+    options.rates = plan.rates;
     options.queue_mode_max = QUEUE_MODE_MAX;
     options.pull_mode_min = 1;
     let doors = tenon_receiver::Doors {
@@ -62,11 +82,11 @@ pub(crate) async fn house() -> House {
         store: store.clone(),
         conversations: Arc::new(conversations.clone()),
         users: Arc::new(users.clone()),
-        clock: Arc::clone(&clock) as _,
-        random: Arc::new(SeededRandom::new(5)),
+        clock: Arc::clone(&clock),
+        random: Arc::new(SeededRandom::new(plan.org.0)),
         stop: stopped.clone(),
     };
-    let keys = Keys::generate(&SeededRandom::new(99), Timestamp(1));
+    let keys = Keys::generate(&SeededRandom::new(plan.key_seed), Timestamp(1));
     let metrics = tenon_receiver::Metrics::new(&registry).unwrap();
     let (service, receiver) = Service::recover(options, doors, keys, metrics).await.unwrap();
     let mut options = GatewayOptions::new(([127, 0, 0, 1], 0).into());
@@ -107,7 +127,7 @@ impl House {
     }
 
     /// A new device: a fresh epoch and a rebase that is answered by a subscribe.
-    async fn device(&self, name: &str, label: &str) -> Device {
+    pub(crate) async fn device(&self, name: &str, label: &str) -> Device {
         let credential = self.admin.mint(name, label).await.unwrap();
         let hello = v1::Hello {
             device_epoch: 0,
@@ -124,12 +144,12 @@ impl House {
     }
 }
 
-struct Device {
-    peer: Peer,
-    credential: String,
-    epoch: u32,
+pub(crate) struct Device {
+    pub(crate) peer: Peer,
+    pub(crate) credential: String,
+    pub(crate) epoch: u32,
     pts: u64,
-    conn_ctr: u64,
+    pub(crate) conn_ctr: u64,
 }
 
 impl Device {
@@ -169,7 +189,7 @@ impl Device {
     }
 
     /// What comes next; batches in between are stored and acked.
-    async fn answer(&mut self) -> ClientEvent {
+    pub(crate) async fn answer(&mut self) -> ClientEvent {
         let event = self.peer.next().await;
         if let ClientEvent::EventBatch(batch) = &event {
             assert_eq!(batch.from_pts, self.pts, "contiguous");
