@@ -1,7 +1,7 @@
 //! The account on this browser: appearance, language, devices, sign-out.
 
 import type { Device } from "@tenon/client";
-import { useCallback, useEffect, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { leave } from "./account.js";
 import { AdminLink } from "./admin/admin-link.js";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
@@ -14,11 +14,14 @@ import { Confirm, Dialog } from "./views/dialog.js";
 import { Icon } from "./views/icon.js";
 import type { Language, Word } from "./words.js";
 
+const ChangePassword = lazy(() => import("./first-run/change-password.js"));
+
 export function Settings({ onClose, onKeys }: { readonly onClose: () => void; readonly onKeys: () => void }) {
   const client = useClient();
   const words = useWords();
   const me = usePerson(client.me);
   const [isLeaving, setLeaving] = useState(false);
+  const [isChanging, setChanging] = useState(false);
   return (
     <Dialog title={words("settings")} closeLabel={words("close")} onClose={onClose}>
       <div className="settings-me">
@@ -47,11 +50,20 @@ export function Settings({ onClose, onKeys }: { readonly onClose: () => void; re
         <Icon name="keyboard" />
         {words("shortcuts")}
       </button>
+      <button type="button" className="panel-item" onClick={() => setChanging(true)}>
+        <Icon name="key" />
+        {words("changePassword")}
+      </button>
       <AdminLink />
       <button type="button" className="panel-item is-danger" onClick={() => setLeaving(true)}>
         <Icon name="exit" />
         {words("signOut")}
       </button>
+      {isChanging && (
+        <Suspense>
+          <ChangePassword onClose={() => setChanging(false)} />
+        </Suspense>
+      )}
       {isLeaving && (
         <Confirm
           title={words("signOut")}

@@ -3,6 +3,8 @@
 import { type Session, signIn } from "@tenon/client";
 import { type FormEvent, useState } from "react";
 import { deviceLabel } from "./device-label.js";
+import { readServer } from "./first-run/api.js";
+import { useLoad } from "./first-run/use-load.js";
 import { useWords } from "./hooks.js";
 import { wordOfSignIn } from "./refusal.js";
 import type { Word } from "./words.js";
@@ -16,6 +18,7 @@ export interface SignInProps {
 
 export function SignIn({ wasEnded, onSession }: SignInProps) {
   const words = useWords();
+  const server = useLoad(readServer);
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const [isShown, setShown] = useState(false);
@@ -38,8 +41,8 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
     <main className="door">
       <form className="door-card" onSubmit={(event) => void submit(event)}>
         <img src="/icon.svg" alt="" width={64} height={64} />
-        <h1>{words("appName")}</h1>
-        <p className="door-hint">{words("signInHint")}</p>
+        <h1>{server.value?.organisation ?? words("appName")}</h1>
+        <p className="door-hint">{words(server.value?.needs_setup ? "notSetUp" : "signInHint")}</p>
         <label className="field">
           <span>{words("loginName")}</span>
           <input value={name} onChange={(e) => setName(e.target.value)} autoComplete="username" autoCapitalize="none" spellCheck={false} required autoFocus />

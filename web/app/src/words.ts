@@ -90,6 +90,8 @@ export const words = {
   unreadCount: ["{n} unread", "{n} 条未读"],
   mentioned: ["You were mentioned", "有人@你"],
   owner: ["Owner", "群主"],
+  changePassword: ["Change password", "修改密码"],
+  notSetUp: ["This server is not set up yet. Open the link that it printed when it started.", "此服务器尚未设置。请打开服务器启动时显示的链接。"],
   administration: ["Administration", "管理后台"],
   admin: ["Admin", "管理员"],
   addMembers: ["Add members", "添加成员"],

@@ -8,7 +8,7 @@ import { type Polled, Poller } from "../src/admin/poll.js";
 import { pageOf } from "../src/admin/route.js";
 import { type Frame, highest, nearest, niceTop, pathsOf, runsOf, xOf, yOf } from "../src/admin/scale.js";
 import { wordOfKind } from "../src/admin/user-devices.js";
-import { adminWords } from "../src/admin/words.js";
+import { adminWords, wordNamed } from "../src/admin/words.js";
 import { Fault } from "../src/first-run/ask.js";
 
 afterEach(() => {
@@ -225,9 +225,10 @@ describe("the pages", () => {
 
   it("filter the audit by subject and by every word", () => {
     const entry: AuditEntry = { entry: "1", at_ms: 1, actor: { user: "2", name: "Ada" }, action: "user.disable", target: "Bob Smith", detail: "" };
-    const operator: AuditEntry = { ...entry, actor: { operator: null }, action: "backup.make", target: "" };
-    expect([isWanted(entry, undefined, ""), isWanted(entry, "user", "ada BOB"), isWanted(entry, "group", ""), isWanted(entry, undefined, "ada eve")]).toEqual([true, true, false, false]);
-    expect([subjectOf("backup.make"), isWanted(operator, "other", "operator"), isWanted({ ...entry, actor: "operator" }, undefined, "operator")]).toEqual(["other", true, true]);
+    const operator: AuditEntry = { ...entry, actor: "operator", action: "setup.link", target: "" };
+    expect([isWanted(entry, "", undefined, ""), isWanted(entry, "", "user", "ada BOB"), isWanted(entry, "", "group", ""), isWanted(entry, "", undefined, "ada eve"), isWanted(entry, "Konto gesperrt", undefined, "konto")]).toEqual([true, true, false, false, true]);
+    expect([subjectOf("setup.link"), subjectOf("setup"), subjectOf("backup.make"), isWanted(operator, "", "server", "operator")]).toEqual(["server", "server", "other", true]);
+    expect([wordNamed("user.disable"), wordNamed("backup.make"), wordNamed("toString")]).toEqual(["user.disable", undefined, undefined]);
   });
 
   it("have their words in both languages, with the same places", () => {

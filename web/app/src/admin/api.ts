@@ -117,7 +117,7 @@ export interface DeviceRow {
 }
 
 /** A user, or whoever runs the server. */
-export type Actor = { readonly user: string; readonly name: string } | { readonly operator: unknown } | "operator";
+export type Actor = { readonly user: string; readonly name: string } | "operator";
 
 export interface AuditEntry {
   readonly entry: string;

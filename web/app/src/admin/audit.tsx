@@ -8,9 +8,15 @@ import { actorName, isWanted, SUBJECTS, type Subject, subjectOf } from "./audit-
 import { useDesk } from "./context.js";
 import { type Column, Empty, FaultLine, PageHead, SearchBox, Skeletons, Table, Tag } from "./parts.js";
 import { usePages } from "./use-pages.js";
-import { type AdminWord, useAdminWords } from "./words.js";
+import { type AdminWord, type Say, useAdminWords, wordNamed } from "./words.js";
 
-const SUBJECT_WORDS: Record<Subject, AdminWord> = { user: "kindUser", invitation: "kindInvitation", group: "kindGroup", device: "kindDevice", other: "kindOther" };
+const SUBJECT_WORDS: Record<Subject, AdminWord> = { user: "kindUser", invitation: "kindInvitation", group: "kindGroup", device: "kindDevice", app: "kindApps", server: "kindServer", other: "kindOther" };
+
+/** What an action is called; its own name if it has none here. */
+function deedOf(action: string, words: Say): string {
+  const word = wordNamed(action);
+  return word === undefined ? action : words(word);
+}
 
 export function Audit() {
   const words = useAdminWords();
@@ -27,7 +33,7 @@ export function Audit() {
   const { rows, fault, isLoading, hasMore, more, again } = usePages(read);
   const columns = useColumns();
   const isFiltered = subject !== undefined || query !== "";
-  const shown = rows?.filter((entry) => isWanted(entry, subject, query));
+  const shown = rows?.filter((entry) => isWanted(entry, deedOf(entry.action, words), subject, query));
   const none = words(isFiltered && rows ? "noAuditFound" : "noAudit", { n: rows?.length ?? 0 });
   return (
     <>
@@ -66,7 +72,7 @@ function useColumns(): readonly Column<AuditEntry>[] {
   return [
     { name: words("auditWhen"), cell: (entry) => moment(entry.at_ms, language) },
     { name: words("auditWho"), cell: (entry) => actorName(entry.actor) ?? <em>{words("operator")}</em> },
-    { name: words("auditWhat"), cell: (entry) => <Tag tone={subjectOf(entry.action) === "user" ? "accent" : "plain"}>{entry.action}</Tag> },
+    { name: words("auditWhat"), cell: (entry) => <Tag tone={subjectOf(entry.action) === "user" ? "accent" : "plain"}>{deedOf(entry.action, words)}</Tag> },
     { name: words("auditTarget"), cell: (entry) => entry.target && <span className="long">{entry.target}</span> },
     { name: words("auditDetail"), cell: (entry) => entry.detail && <span className="long">{entry.detail}</span> },
   ];

@@ -171,7 +171,29 @@ export const adminWords = {
   kindInvitation: ["Invitations", "邀请"],
   kindGroup: ["Groups", "群组"],
   kindDevice: ["Devices", "设备"],
+  kindApps: ["Apps", "应用"],
+  kindServer: ["Server", "服务器"],
   kindOther: ["Other", "其他"],
+  "organisation.name": ["Organisation named", "设置组织名称"],
+  setup: ["Organisation made", "创建组织"],
+  "setup.link": ["Set-up link made", "创建设置链接"],
+  "user.add": ["User added", "添加用户"],
+  "user.disable": ["Account disabled", "停用账号"],
+  "user.enable": ["Account enabled", "启用账号"],
+  "user.role": ["Role changed", "更改角色"],
+  "user.password": ["Password set", "设置密码"],
+  "user.link": ["Password link made", "创建密码链接"],
+  "user.import": ["Users imported", "导入用户"],
+  "device.mint": ["Device credential made", "创建设备凭证"],
+  "device.revoke": ["Device signed out", "设备被退出"],
+  "invitation.create": ["Invitation made", "创建邀请"],
+  "invitation.revoke": ["Invitation withdrawn", "撤销邀请"],
+  "invitation.accept": ["Invitation accepted", "接受邀请"],
+  "group.create": ["Group made", "创建群组"],
+  "group.add": ["Member added", "添加成员"],
+  "group.remove": ["Member removed", "移除成员"],
+  "app.add": ["App added", "添加应用"],
+  "app.remove": ["App removed", "移除应用"],
   filter: ["Show", "显示"],
   noAudit: ["Nothing was changed yet", "暂无变更记录"],
   noAuditFound: ["Nothing among the newest {n} entries", "最近 {n} 条记录中没有匹配项"],
@@ -189,6 +211,9 @@ export const adminWords = {
   faultBody: ["The server does not accept this.", "服务器未接受该内容。"],
   faultOther: ["Something went wrong ({code}).", "出了点问题（{code}）。"],
 } as const satisfies Dictionary;
+
+/** The name of a text, if `name` is one: the server may know deeds that this page does not. */
+export const wordNamed = (name: string): AdminWord | undefined => (Object.hasOwn(adminWords, name) ? (name as AdminWord) : undefined);
 
 /** Name of a text. */
 export type AdminWord = keyof typeof adminWords;

@@ -45,7 +45,8 @@ export interface Me {
   readonly name: string;
   readonly display_name: string;
   readonly role: Role;
-  readonly organisation: string;
+  /** `null` on a server whose organisation never got a name. */
+  readonly organisation: string | null;
   readonly is_demo: boolean;
 }
 
@@ -85,6 +86,9 @@ export const lookAtInvitation = (token: string, signal?: AbortSignal): Promise<I
 export async function acceptInvitation(token: string, account: NewAccount): Promise<Session> {
   return sessionOf(await ask<SignedIn>("/v1/invitations/accept", { body: { token, ...account, device_kind: KIND_WEB } }));
 }
+
+/** Replaces the own password: connections of other devices end, the devices stay. */
+export const changePassword = (credential: string, old: string, fresh: string): Promise<void> => ask("/v1/me/password", { credential, body: { old, new: fresh } });
 
 export const createInvitation = (credential: string, wish: InvitationWish): Promise<NewInvitation> => ask("/v1/admin/invitations", { credential, body: wish });
 
