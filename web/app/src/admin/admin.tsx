@@ -74,7 +74,8 @@ function House({ api, me }: { readonly api: AdminApi; readonly me: Me }) {
           </span>
         </header>
         <Menu page={page} me={me} />
-        <main className="admin-main" key={page}>
+        {/* Without a button in sight the keyboard still scrolls it. */}
+        <main className="admin-main" tabIndex={0} aria-label={words(page)} key={page}>
           {me.is_demo && (
             <p className="demo">
               <Icon name="info" size={20} />
