@@ -11,6 +11,7 @@
 //! # Not here
 //! No clock, I/O, async, encoding or wire type. Rooms: `tenon-processor` and `tenon-sync`; formats: `tenon-store`.
 
+pub mod accounts;
 pub mod admission;
 pub mod command;
 pub mod conversation;

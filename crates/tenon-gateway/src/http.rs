@@ -1,8 +1,11 @@
 //! HTTP beside frames: sign-in, tickets, health, and the way into a WebSocket. Errors are JSON with a code of the registry.
 
 mod account;
+mod admin;
+mod caller;
 mod connect;
 mod exchange;
+mod me;
 mod refusal;
 
 use std::net::IpAddr;
@@ -55,6 +58,10 @@ pub(crate) fn router(desk: Desk, extra: Router) -> Router {
         .route("/v1/mint", post(account::mint))
         .route("/v1/ticket", post(account::ticket))
         .route("/v1/logout", post(account::logout))
+        .route("/v1/server", get(me::server))
+        .route("/v1/me", get(me::me))
+        .route("/v1/me/password", post(me::password))
+        .nest("/v1/admin", admin::routes())
         .route("/health", get(health))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(desk);

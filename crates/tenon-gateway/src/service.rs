@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tenon_base::Clock;
+use tenon_core::accounts::Accounts;
 use tenon_core::admission::Admission;
 use tenon_core::handover::{Conversations, Multicast, Users};
 use tenon_wire::{ErrorCode, close_reason};
@@ -35,6 +36,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Doors {
     /// The receiver.
     pub admission: Arc<dyn Admission>,
+    /// The receiver's accounts.
+    pub accounts: Arc<dyn Accounts>,
     /// Sync.
     pub users: Arc<dyn Users>,
     /// The processor, asked before a multicast.

@@ -10,7 +10,8 @@ use tenon_core::conversation::Outcome;
 use tenon_core::event::MemberStory;
 use tenon_core::handover::{ConversationAnswer, ConversationQuestion};
 use tenon_core::identity::{
-    AppRecord, IdentityCommand, IdentityOutcome, UserRecord, is_group_name, is_user_name,
+    Actor, AppRecord, AuditAction, IdentityCommand, IdentityOutcome, UserRecord, is_group_name,
+    is_user_name,
 };
 use tenon_core::{Action, Author, ImportEntry, Kind};
 use zeroize::Zeroizing;
@@ -50,6 +51,9 @@ pub enum AdminError {
     /// The name is in use.
     #[error("the name {0:?} is taken; choose another one")]
     Taken(String),
+    /// Nobody would be left to administer.
+    #[error("{0:?} is the last active administrator; make another one with `tenon admin create`")]
+    LastAdmin(String),
     /// Too many of something.
     #[error("{0}")]
     TooMany(String),
@@ -135,6 +139,16 @@ pub struct Imported {
     pub refused: u64,
 }
 
+/// Target and detail of an entry about many names: the first ones, and how many they are. The entry cuts what is too long.
+fn told_of<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> (String, String) {
+    let count = names.len();
+    let first: Vec<&str> = names.take(16).collect();
+    let more = if count > first.len() { ", ..." } else { "" };
+    let list = format!("{}{more}", first.join(", "));
+    let detail = if count == 1 { first.concat() } else { format!("{count}: {list}") };
+    (list, detail)
+}
+
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Admin {
@@ -149,6 +163,15 @@ impl Admin {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
+    }
+
+    /// Decides a command of the operator and writes it down.
+    async fn change(
+        &self,
+        what: (AuditAction, &str, &str),
+        command: IdentityCommand,
+    ) -> Result<IdentityOutcome, Refusal> {
+        self.shared().change_as(Actor::Operator, what, command).await
     }
 
     /// Local administration speaks as nobody's device.
@@ -178,7 +201,9 @@ impl Admin {
                     ..UserRecord::default()
                 })
                 .collect();
-            match self.shared().change(IdentityCommand::AddUsers(records)).await? {
+            let (target, detail) = told_of(part.iter().map(|new| new.name.as_str()));
+            let what = (AuditAction::UserAdd, target.as_str(), detail.as_str());
+            match self.change(what, IdentityCommand::AddUsers(records)).await? {
                 IdentityOutcome::Users(added) => out.extend(added),
                 other => return Err(AdminError::NotTaken(format!("{other:?}"))),
             }
@@ -207,13 +232,16 @@ impl Admin {
                     name,
                     display: account.display.clone(),
                     is_disabled: account.is_disabled,
+                    is_imported: true,
                     created: now,
                     ..UserRecord::default()
                 });
             }
             added += records.len() as u64;
             if !records.is_empty() {
-                self.shared().change(IdentityCommand::AddUsers(records)).await?;
+                let (target, detail) = told_of(records.iter().map(|new| new.name.as_str()));
+                let what = (AuditAction::UserImport, target.as_str(), detail.as_str());
+                self.change(what, IdentityCommand::AddUsers(records)).await?;
             }
         }
         Ok(added)
@@ -268,12 +296,16 @@ impl Admin {
     /// Closes or opens an account. Closing ends its connections.
     ///
     /// # Errors
-    /// [`AdminError::NoUser`].
+    /// [`AdminError::NoUser`], [`AdminError::LastAdmin`].
     pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AdminError> {
         let user = self.user(name)?;
         let org = self.author().org;
-        self.shared().change(IdentityCommand::SetDisabled { org, user, is_disabled }).await?;
-        Ok(())
+        let action = if is_disabled { AuditAction::UserDisable } else { AuditAction::UserEnable };
+        let command = IdentityCommand::SetDisabled { org, user, is_disabled };
+        match self.change((action, name, ""), command).await? {
+            IdentityOutcome::LastAdmin => Err(AdminError::LastAdmin(name.to_owned())),
+            _ => Ok(()),
+        }
     }
 
     /// Sets a password; sessions of the account end.
@@ -289,7 +321,8 @@ impl Admin {
         check_password_rules(name, &password).map_err(AdminError::Password)?;
         let org = self.author().org;
         let hash = self.shared().hash_password(password).await?;
-        self.shared().change(IdentityCommand::SetPassword { org, user, password: hash }).await?;
+        let command = IdentityCommand::SetPassword { org, user, password: hash };
+        self.change((AuditAction::UserPassword, name, ""), command).await?;
         Ok(())
     }
 
@@ -338,7 +371,7 @@ impl Admin {
             secret: shared.identity.keys().hash(keys::secret_text(&secret).as_bytes()),
             created: shared.doors.clock.now(),
         };
-        match shared.change(IdentityCommand::PutApp(record)).await? {
+        match self.change((AuditAction::AppAdd, name, ""), IdentityCommand::PutApp(record)).await? {
             IdentityOutcome::Done => Ok(keys::app_credential(app, &secret)),
             _ => Err(AdminError::Taken(name.to_owned())),
         }
@@ -355,7 +388,8 @@ impl Admin {
             .identity
             .read(|d| d.apps(org).find(|a| a.name == name).map(|app| app.app));
         let app = known.ok_or_else(|| AdminError::NoApp(name.to_owned()))?;
-        self.shared().change(IdentityCommand::RemoveApp { org, app }).await?;
+        let command = IdentityCommand::RemoveApp { org, app };
+        self.change((AuditAction::AppRemove, name, ""), command).await?;
         Ok(())
     }
 
@@ -468,7 +502,7 @@ impl Admin {
             self.settle(conv, Action::AddMembers { users: part.to_vec() }).await?;
         }
         let command = IdentityCommand::NameGroup { org, name: name.to_owned(), conv };
-        match self.shared().change(command).await? {
+        match self.change((AuditAction::GroupCreate, name, ""), command).await? {
             IdentityOutcome::Done => Ok(conv),
             _ => Err(AdminError::Taken(name.to_owned())),
         }
@@ -498,6 +532,8 @@ impl Admin {
     /// [`AdminError::NoGroup`], [`AdminError::NoUser`].
     pub async fn add_members(&self, group: &str, names: &[String]) -> Result<(), AdminError> {
         let (conv, users) = self.named(group, names)?;
+        let (_, detail) = told_of(names.iter().map(String::as_str));
+        self.shared().note(Actor::Operator, (AuditAction::GroupAdd, group, &detail)).await?;
         for part in users.chunks(MEMBERS_PER_COMMAND) {
             self.settle(conv, Action::AddMembers { users: part.to_vec() }).await?;
         }
@@ -510,6 +546,8 @@ impl Admin {
     /// [`AdminError::NoGroup`], [`AdminError::NoUser`].
     pub async fn remove_members(&self, group: &str, names: &[String]) -> Result<(), AdminError> {
         let (conv, users) = self.named(group, names)?;
+        let (_, detail) = told_of(names.iter().map(String::as_str));
+        self.shared().note(Actor::Operator, (AuditAction::GroupRemove, group, &detail)).await?;
         for part in users.chunks(MEMBERS_PER_COMMAND) {
             self.settle(conv, Action::RemoveMembers { users: part.to_vec() }).await?;
         }

@@ -33,5 +33,6 @@ codes! {
     TOKEN_EXPIRED = 5005;
     ABSENT = 6001;
     TOO_MANY = 6008;
+    PASSWORD_WEAK = 6020;
     FENCE_AHEAD = 7008;
 }

@@ -209,6 +209,10 @@ impl IdentityLoop {
 
     /// A revocation must reach the user partition, so a full one is asked until it takes it.
     async fn end_sessions(&self, command: &IdentityCommand) {
+        let command = match command {
+            IdentityCommand::Audited { command, .. } => command,
+            plain => plain,
+        };
         let (org, user, device) = match command {
             IdentityCommand::RemoveDevice { org, user, device } => (*org, *user, Some(*device)),
             IdentityCommand::PutDevice(device) => (device.org, device.user, Some(device.device)),

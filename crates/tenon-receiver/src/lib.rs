@@ -14,6 +14,7 @@
 //! # Not here
 //! The law (`tenon-core`), order (`tenon-processor`), queues (`tenon-sync`), frames and sockets (`tenon-gateway`).
 
+mod accounts;
 pub mod admin;
 mod admission;
 mod ask;
@@ -61,6 +62,8 @@ pub struct Options {
     pub readers: usize,
     /// Reads that may wait; above it callers get `busy`.
     pub reads_max: usize,
+    /// Shows data that was made up; told to everybody.
+    pub is_demo: bool,
     /// How often one may send.
     pub rates: RateLimits,
     /// Members above which a conversation is read by pull.
@@ -80,6 +83,7 @@ impl Options {
             queue_max: 8192,
             readers: 64,
             reads_max: 4096,
+            is_demo: false,
             rates: RateLimits::START,
             queue_mode_max: 500,
             pull_mode_min: 400,

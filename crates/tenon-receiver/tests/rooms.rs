@@ -25,6 +25,9 @@ use tenon_receiver::{Admin, Doors, Keys, Metrics, Options, RateLimits, ReceiverH
 use tenon_store::{Store, StoreOptions};
 use tokio::sync::{oneshot, watch};
 
+#[path = "rooms/accounts.rs"]
+mod accounts;
+
 const ORG: OrgId = OrgId(1);
 const LAYOUT: Layout = Layout { conversations: 2, users: 2 };
 

@@ -48,6 +48,7 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     let options = gateway_options(&config, raised.ground().data.path());
     let doors = tenon_gateway::Doors {
         admission: Arc::new(raised.receiver.clone()),
+        accounts: Arc::new(raised.receiver.clone()),
         users: raised.users(),
         conversations: raised.conversations(),
         clock: Arc::clone(&raised.ground().clock) as Arc<dyn Clock>,

@@ -121,12 +121,19 @@ impl Reader {
     /// # Errors
     /// [`FormatError::Newer`] or [`FormatError::Short`].
     pub fn versioned(bytes: Bytes, newest: u8) -> Result<Self, FormatError> {
+        Self::with_version(bytes, newest).map(|(reader, _)| reader)
+    }
+    /// The same, and the version, for values that grew in the middle.
+    ///
+    /// # Errors
+    /// See [`Self::versioned`].
+    pub fn with_version(bytes: Bytes, newest: u8) -> Result<(Self, u8), FormatError> {
         let mut reader = Self(bytes);
         let version = reader.byte()?;
         if version == 0 || version > newest {
             return Err(FormatError::Newer(version));
         }
-        Ok(reader)
+        Ok((reader, version))
     }
     /// Reads a part of a value, which has no version of its own.
     pub const fn plain(bytes: Bytes) -> Self {

@@ -83,7 +83,7 @@ const FORMATS: &[Format] = &[
         reencode: |b| table::import_key::decode(&b).map(|(s, r)| table::import_key::encode(s, r)),
     },
     Format {
-        name: "identity-command",
+        name: "identity-command-2",
         sample: |v| {
             let commands = v.identity_commands();
             join_all(commands.iter().map(table::identity::encode_command))
@@ -99,14 +99,12 @@ const FORMATS: &[Format] = &[
         },
     },
     Format {
-        name: "identity-remove-app",
-        sample: |v| table::identity::encode_command(&v.remove_app()),
-        reencode: |b| {
-            table::identity::decode_command(b).map(|x| table::identity::encode_command(&x))
-        },
+        name: "identity-audit",
+        sample: |v| table::audit::encode(&v.audit_entry()),
+        reencode: |b| table::audit::decode(&b).map(|x| table::audit::encode(&x)),
     },
     Format {
-        name: "identity-user",
+        name: "identity-user-2",
         sample: |v| table::identity::rows::encode_user(&v.user_record()),
         reencode: |b| {
             table::identity::rows::decode_user(b).map(|x| table::identity::rows::encode_user(&x))

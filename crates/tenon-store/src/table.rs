@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use tenon_base::OrgId;
 
+pub mod audit;
 pub mod device;
 pub mod event;
 pub mod fan_out_source;
@@ -31,6 +32,7 @@ pub(crate) mod tag {
     pub(crate) const USER_DEVICE: u8 = 0x52;
     pub(crate) const APP: u8 = 0x53;
     pub(crate) const GROUP: u8 = 0x54;
+    pub(crate) const AUDIT: u8 = 0x55;
 }
 
 pub(crate) fn key(org: OrgId, tag: u8, ids: &[u64]) -> Bytes {

@@ -150,7 +150,7 @@ codes! {
     Blocked = 6004, "blocked", 403;
     /// The organisation asks for an accepted contact before a direct conversation.
     NotContact = 6005, "not_contact", 403;
-    /// The command needs a higher role in the conversation than the caller has.
+    /// The command needs a higher role in the conversation, or in the organisation, than the caller has.
     RoleRequired = 6006, "role_required", 403;
     /// A body or field is above its limit.
     TooLarge = 6007, "too_large", 413;
@@ -178,6 +178,16 @@ codes! {
     Cancelled = 6018, "cancelled", 409;
     /// The queue of the target device holds 10,000 items or 16 MiB.
     DeviceQueueFull = 6019, "device_queue_full", 429;
+    /// The password is shorter than 10 characters, among the first that are guessed, or the login name.
+    PasswordWeak = 6020, "password_weak", 422;
+    /// The name belongs to another account, or to another group.
+    NameTaken = 6021, "name_taken", 409;
+    /// Nobody would be left who may administer the organisation.
+    LastAdmin = 6022, "last_admin", 409;
+    /// The link is older than its time, was taken back, or is none of this server.
+    LinkExpired = 6023, "link_expired", 410;
+    /// The link was used as often as it may be.
+    LinkUsed = 6024, "link_used", 410;
     /// The bytes are not a frame: wrong version, a varint that is not in its shortest form, a broken extension, or a piece where none may be.
     BadFrame = 7001, "bad_frame", 400;
     /// A frame says it is longer than its direction allows.

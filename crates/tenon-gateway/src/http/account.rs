@@ -159,35 +159,36 @@ async fn refresh(desk: &Desk, headers: &HeaderMap) -> Result<Credential, Refused
     answered(answer).await
 }
 
-fn bearer(headers: &HeaderMap) -> Option<Bytes> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<Bytes> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, secret) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| Bytes::copy_from_slice(secret.trim_ascii()))
 }
 
 /// Answers with secrets are kept by nobody on the way.
-fn private(mut response: Response) -> Response {
+pub(crate) fn private(mut response: Response) -> Response {
     let no_store = axum::http::HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     response
 }
 
-fn bad_body(rejection: JsonRejection) -> Refused {
+pub(crate) fn bad_body(rejection: JsonRejection) -> Refused {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refused::of(ErrorCode::TooLarge, "body is too large"),
         _ => Refused::of(ErrorCode::BadMessage, rejection.body_text()),
     }
 }
 
-type Asked<T> = oneshot::Receiver<Option<Result<T, tenon_core::admission::Refusal>>>;
+pub(crate) type Asked<T> = oneshot::Receiver<Option<Result<T, tenon_core::admission::Refusal>>>;
 
-fn asked<T: Send + 'static>() -> (Reply<Result<T, tenon_core::admission::Refusal>>, Asked<T>) {
+pub(crate) fn asked<T: Send + 'static>()
+-> (Reply<Result<T, tenon_core::admission::Refusal>>, Asked<T>) {
     let (sender, receiver) = oneshot::channel();
     // A caller that went away needs no answer.
     (Reply::new(move |answer| drop(sender.send(answer))), receiver)
 }
 
-async fn answered<T>(asked: Asked<T>) -> Result<T, Refused> {
+pub(crate) async fn answered<T>(asked: Asked<T>) -> Result<T, Refused> {
     match asked.await.ok().flatten() {
         Some(Ok(value)) => Ok(value),
         Some(Err(refusal)) => Err(refusal.into()),

@@ -8,6 +8,7 @@ use tenon_base::{
     Cid, Cnt, ConnCtr, ConvEpoch, ConversationId, DeviceEpoch, DeviceId, MessageId, OpSeq, OrgId,
     PartitionId, Pts, QueueEpoch, Rev, Seq, Timestamp, UserId, Ver,
 };
+use tenon_core::accounts::{Accounts, AuditLine, Caller, NewPassword, ServerFacts};
 use tenon_core::admission::{
     Admission, Admitted, Answer, Auth, Credential, Diff, HelloRequest, HistoryPage, ListItem,
     ListPage, Login, MarksAnswer, Mint, Op, OpAnswer, Read, Refusal, Submit, SubmitOp,
@@ -19,6 +20,7 @@ use tenon_core::handover::{
     Delivery, DeviceLink, Handover, LinkKey, Reply, Told, UserAnswer, UserOutcome, UserQuestion,
     Users,
 };
+use tenon_core::identity::OrgRole;
 use tenon_core::{Author, Event, EventBody, Message};
 
 pub(crate) const ORG: OrgId = OrgId(7);
@@ -260,6 +262,27 @@ fn sign_in(login: &Login) -> Result<Credential, Refusal> {
         ticket: secret,
         ticket_until: Timestamp(1_700_000_600_000),
     })
+}
+
+impl Accounts for Rooms {
+    fn server(&self) -> ServerFacts {
+        ServerFacts { organisation: Some("Acme".into()), is_demo: false, needs_setup: false }
+    }
+
+    /// Users with an even number administer.
+    fn caller(&self, credential: &Bytes) -> Result<Caller, Refusal> {
+        let author = author_of(credential).ok_or(Refusal::of(4002))?;
+        let role = if author.user.0 % 2 == 0 { OrgRole::Admin } else { OrgRole::Member };
+        Ok(Caller { author, name: "ann".into(), display: String::new(), role })
+    }
+
+    fn change_password(&self, _: Caller, password: NewPassword, reply: Reply<Result<(), Refusal>>) {
+        reply.send(if password.old == "right" { Ok(()) } else { Err(Refusal::of(4002)) });
+    }
+
+    fn audit(&self, _: Caller, _: u64, _: usize, reply: Reply<Result<Vec<AuditLine>, Refusal>>) {
+        reply.send(Ok(Vec::new()));
+    }
 }
 
 impl Admission for Rooms {

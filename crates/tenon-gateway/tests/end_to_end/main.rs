@@ -8,6 +8,7 @@
     reason = "a test says what it expects by failing"
 )]
 
+mod accounts;
 mod exchange;
 mod fake;
 mod flow;
@@ -61,6 +62,7 @@ async fn node() -> Node {
 fn doors(rooms: &Arc<Rooms>) -> Doors {
     Doors {
         admission: Arc::clone(rooms) as _,
+        accounts: Arc::clone(rooms) as _,
         users: Arc::clone(rooms) as _,
         conversations: Arc::clone(rooms) as _,
         clock: Arc::new(RuntimeClock(tokio::time::Instant::now())),

@@ -93,6 +93,7 @@ pub(crate) async fn house_of(plan: Plan) -> House {
     options.multicast_window = std::time::Duration::from_millis(5);
     let doors = Doors {
         admission: Arc::new(receiver.clone()),
+        accounts: Arc::new(receiver.clone()),
         users: Arc::new(users),
         conversations: Arc::new(conversations),
         clock,

@@ -318,7 +318,7 @@ pub(crate) async fn call(
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-const JSON: &str = "Content-Type: application/json\r\n";
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
 fn sign_in_body(password: &str) -> String {
     json!({ "name": "ann", "password": password, "label": "laptop", "device_kind": 3 }).to_string()

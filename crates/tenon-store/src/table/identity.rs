@@ -5,20 +5,26 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use tenon_base::{AppId, ConversationId, DeviceId, OrgId, Timestamp, UserId};
 use tenon_core::identity::{
-    AppRecord, DeviceRecord, Directory, IdentityChange, IdentityCommand, OrgRecord, UserRecord,
+    AppRecord, DeviceRecord, Directory, IdentityChange, IdentityCommand, OrgRecord, OrgRole,
+    UserRecord,
 };
 
-use super::{key as table_key, tag};
+use super::{audit, key as table_key, tag};
 use crate::codec::{FormatError, Reader, Writer};
 use crate::memtable::ShardWriter;
 use crate::store::StoreError;
 use crate::view::View;
 
-const VERSION: u8 = 1;
+/// Of commands and of user rows. Version 1 had users without role; commands of version 1 hold such users.
+const VERSION: u8 = 2;
+/// Of all other rows.
+const ROW_VERSION: u8 = 1;
 /// Bytes that a user takes at least: two ids of 8, three texts of 1, and four numbers of 1.
 const USER_BYTES_MIN: usize = 23;
 /// Rows read in one step of the load.
 const LOAD_STEP: usize = 4096;
+/// Tag of a command with its audit entry; never inside another.
+const AUDITED: u8 = 13;
 
 fn write_org(out: &mut Writer, o: &OrgRecord) {
     out.fixed(o.org.0).bytes(o.name.as_bytes());
@@ -32,10 +38,11 @@ fn write_user(out: &mut Writer, u: &UserRecord) {
     out.fixed(u.org.0).fixed(u.user.0).bytes(u.name.as_bytes()).bytes(u.display.as_bytes());
     out.bytes(u.password.as_bytes()).byte(u8::from(u.is_disabled));
     out.varint(u64::from(u.session_epoch)).varint(u.ver).varint(u.created.0);
+    out.byte(role_number(u.role)).byte(u8::from(u.is_imported));
 }
 
-fn read_user(r: &mut Reader) -> Result<UserRecord, FormatError> {
-    Ok(UserRecord {
+fn read_user(r: &mut Reader, version: u8) -> Result<UserRecord, FormatError> {
+    let mut user = UserRecord {
         org: OrgId(r.fixed()?),
         user: UserId(r.fixed()?),
         name: r.text()?,
@@ -45,7 +52,28 @@ fn read_user(r: &mut Reader) -> Result<UserRecord, FormatError> {
         session_epoch: r.varint32()?,
         ver: r.varint()?,
         created: Timestamp(r.varint()?),
-    })
+        ..UserRecord::default()
+    };
+    if version > 1 {
+        user.role = read_role(r)?;
+        user.is_imported = r.byte()? != 0;
+    }
+    Ok(user)
+}
+
+const fn role_number(role: OrgRole) -> u8 {
+    match role {
+        OrgRole::Member => 0,
+        OrgRole::Admin => 1,
+    }
+}
+
+fn read_role(r: &mut Reader) -> Result<OrgRole, FormatError> {
+    match r.byte()? {
+        0 => Ok(OrgRole::Member),
+        1 => Ok(OrgRole::Admin),
+        other => Err(FormatError::Unknown(u64::from(other))),
+    }
 }
 
 fn write_device(out: &mut Writer, d: &DeviceRecord) {
@@ -89,12 +117,17 @@ fn read_secret(r: &mut Reader) -> Result<[u8; 32], FormatError> {
 /// Encodes one identity command, a record payload.
 pub fn encode_command(command: &IdentityCommand) -> Bytes {
     let mut out = Writer::versioned(VERSION);
+    write_command(&mut out, command);
+    out.finish()
+}
+
+fn write_command(out: &mut Writer, command: &IdentityCommand) {
     match command {
         IdentityCommand::PutOrg(org) => write_org(out.byte(1), org),
         IdentityCommand::AddUsers(users) => {
             out.byte(2).varint(users.len() as u64);
             for user in users {
-                write_user(&mut out, user);
+                write_user(out, user);
             }
         }
         IdentityCommand::SetPassword { org, user, password } => {
@@ -114,8 +147,18 @@ pub fn encode_command(command: &IdentityCommand) -> Bytes {
         IdentityCommand::RemoveApp { org, app } => {
             out.byte(9).fixed(org.0).fixed(app.0);
         }
+        IdentityCommand::SetOrgName { org, name } => {
+            out.byte(10).fixed(org.0).bytes(name.as_bytes());
+        }
+        IdentityCommand::SetRole { org, user, role } => {
+            out.byte(11).fixed(org.0).fixed(user.0).byte(role_number(*role));
+        }
+        IdentityCommand::Note(entry) => audit::write(out.byte(12), entry),
+        IdentityCommand::Audited { audit: entry, command } => {
+            audit::write(out.byte(AUDITED), entry);
+            write_command(out, command);
+        }
     }
-    out.finish()
 }
 
 /// Decodes what [`encode_command`] wrote.
@@ -123,14 +166,27 @@ pub fn encode_command(command: &IdentityCommand) -> Bytes {
 /// # Errors
 /// [`FormatError`].
 pub fn decode_command(payload: Bytes) -> Result<IdentityCommand, FormatError> {
-    let mut r = Reader::versioned(payload, VERSION)?;
-    Ok(match r.byte()? {
-        1 => IdentityCommand::PutOrg(read_org(&mut r)?),
+    let (mut r, version) = Reader::with_version(payload, VERSION)?;
+    match r.byte()? {
+        AUDITED => {
+            let entry = audit::read(&mut r)?;
+            let tag = r.byte()?;
+            let command = Box::new(read_command(&mut r, version, tag)?);
+            Ok(IdentityCommand::Audited { audit: entry, command })
+        }
+        tag => read_command(&mut r, version, tag),
+    }
+}
+
+/// A command that has no other one inside.
+fn read_command(r: &mut Reader, version: u8, tag: u8) -> Result<IdentityCommand, FormatError> {
+    Ok(match tag {
+        1 => IdentityCommand::PutOrg(read_org(r)?),
         2 => {
             let count = r.count_of(USER_BYTES_MIN)?;
             let mut users = Vec::with_capacity(count);
             for _ in 0..count {
-                users.push(read_user(&mut r)?);
+                users.push(read_user(r, version)?);
             }
             IdentityCommand::AddUsers(users)
         }
@@ -144,19 +200,26 @@ pub fn decode_command(payload: Bytes) -> Result<IdentityCommand, FormatError> {
             user: UserId(r.fixed()?),
             is_disabled: r.byte()? != 0,
         },
-        5 => IdentityCommand::PutDevice(read_device(&mut r)?),
+        5 => IdentityCommand::PutDevice(read_device(r)?),
         6 => IdentityCommand::RemoveDevice {
             org: OrgId(r.fixed()?),
             user: UserId(r.fixed()?),
             device: DeviceId(r.fixed()?),
         },
-        7 => IdentityCommand::PutApp(read_app(&mut r)?),
+        7 => IdentityCommand::PutApp(read_app(r)?),
         8 => IdentityCommand::NameGroup {
             org: OrgId(r.fixed()?),
             name: r.text()?,
             conv: ConversationId(r.fixed()?),
         },
         9 => IdentityCommand::RemoveApp { org: OrgId(r.fixed()?), app: AppId(r.fixed()?) },
+        10 => IdentityCommand::SetOrgName { org: OrgId(r.fixed()?), name: r.text()? },
+        11 => IdentityCommand::SetRole {
+            org: OrgId(r.fixed()?),
+            user: UserId(r.fixed()?),
+            role: read_role(r)?,
+        },
+        12 => IdentityCommand::Note(audit::read(r)?),
         other => return Err(FormatError::Unknown(u64::from(other))),
     })
 }
@@ -168,7 +231,11 @@ fn group_key(org: OrgId, name: &str) -> Bytes {
 }
 
 fn encode(write: impl FnOnce(&mut Writer)) -> Bytes {
-    let mut out = Writer::versioned(VERSION);
+    encode_as(ROW_VERSION, write)
+}
+
+fn encode_as(version: u8, write: impl FnOnce(&mut Writer)) -> Bytes {
+    let mut out = Writer::versioned(version);
     write(&mut out);
     out.finish()
 }
@@ -183,7 +250,7 @@ pub fn write_changed(writer: &mut ShardWriter, directory: &Directory, changes: &
             ),
             IdentityChange::User(org, user) => (
                 table_key(*org, tag::USER, &[user.0]),
-                directory.user(*org, *user).map(|u| encode(|out| write_user(out, u))),
+                directory.user(*org, *user).map(|u| encode_as(VERSION, |out| write_user(out, u))),
             ),
             IdentityChange::Device(org, user, device) => (
                 table_key(*org, tag::USER_DEVICE, &[user.0, device.0]),
@@ -193,6 +260,7 @@ pub fn write_changed(writer: &mut ShardWriter, directory: &Directory, changes: &
                 table_key(*org, tag::APP, &[app.0]),
                 directory.app(*org, *app).map(|a| encode(|out| write_app(out, a))),
             ),
+            IdentityChange::Audit(entry) => (audit::encode_key(entry), Some(audit::encode(entry))),
             IdentityChange::Group(org, name) => (
                 group_key(*org, name),
                 directory.group_named(*org, name).map(|conv| {
@@ -213,27 +281,30 @@ pub fn write_changed(writer: &mut ShardWriter, directory: &Directory, changes: &
 pub fn load(view: &View, orgs: &[OrgId]) -> Result<Directory, StoreError> {
     let mut directory = Directory::default();
     for org in orgs {
-        each(view, *org, tag::ORG, |r| {
+        each(view, *org, tag::ORG, |r, _| {
             directory.load_org(read_org(r)?);
             Ok(())
         })?;
-        each(view, *org, tag::USER, |r| {
-            directory.load_user(read_user(r)?);
+        each(view, *org, tag::USER, |r, version| {
+            directory.load_user(read_user(r, version)?);
             Ok(())
         })?;
-        each(view, *org, tag::USER_DEVICE, |r| {
+        each(view, *org, tag::USER_DEVICE, |r, _| {
             directory.load_device(read_device(r)?);
             Ok(())
         })?;
-        each(view, *org, tag::APP, |r| {
+        each(view, *org, tag::APP, |r, _| {
             directory.load_app(read_app(r)?);
             Ok(())
         })?;
-        each(view, *org, tag::GROUP, |r| {
+        each(view, *org, tag::GROUP, |r, _| {
             let name = r.text()?;
             directory.load_group(*org, name, ConversationId(r.fixed()?));
             Ok(())
         })?;
+        if let Some(newest) = audit::before(view, *org, 0, 1)?.first() {
+            directory.load_audited(*org, newest.entry);
+        }
     }
     Ok(directory)
 }
@@ -242,14 +313,15 @@ fn each(
     view: &View,
     org: OrgId,
     tag: u8,
-    mut take: impl FnMut(&mut Reader) -> Result<(), FormatError>,
+    mut take: impl FnMut(&mut Reader, u8) -> Result<(), FormatError>,
 ) -> Result<(), StoreError> {
     let prefix = table_key(org, tag, &[]);
     let mut after = Bytes::new();
     loop {
         let rows = view.state_scan(&prefix, &after, LOAD_STEP)?;
         for (_, value) in &rows {
-            take(&mut Reader::versioned(value.clone(), VERSION)?)?;
+            let (mut reader, version) = Reader::with_version(value.clone(), VERSION)?;
+            take(&mut reader, version)?;
         }
         match rows.last() {
             Some((key, _)) if rows.len() == LOAD_STEP => after = key.clone(),
@@ -264,11 +336,12 @@ pub(crate) mod rows {
     use super::*;
 
     pub(crate) fn encode_user(user: &UserRecord) -> Bytes {
-        encode(|out| write_user(out, user))
+        encode_as(VERSION, |out| write_user(out, user))
     }
 
     pub(crate) fn decode_user(bytes: Bytes) -> Result<UserRecord, FormatError> {
-        read_user(&mut Reader::versioned(bytes, VERSION)?)
+        let (mut reader, version) = Reader::with_version(bytes, VERSION)?;
+        read_user(&mut reader, version)
     }
 
     pub(crate) fn encode_device(device: &DeviceRecord) -> Bytes {

@@ -76,7 +76,7 @@ export const errorCode = {
   blocked: 6004,
   /** The organisation asks for an accepted contact before a direct conversation. */
   not_contact: 6005,
-  /** The command needs a higher role in the conversation than the caller has. */
+  /** The command needs a higher role in the conversation, or in the organisation, than the caller has. */
   role_required: 6006,
   /** A body or field is above its limit. */
   too_large: 6007,
@@ -104,6 +104,16 @@ export const errorCode = {
   cancelled: 6018,
   /** The queue of the target device holds 10,000 items or 16 MiB. */
   device_queue_full: 6019,
+  /** The password is shorter than 10 characters, among the first that are guessed, or the login name. */
+  password_weak: 6020,
+  /** The name belongs to another account, or to another group. */
+  name_taken: 6021,
+  /** Nobody would be left who may administer the organisation. */
+  last_admin: 6022,
+  /** The link is older than its time, was taken back, or is none of this server. */
+  link_expired: 6023,
+  /** The link was used as often as it may be. */
+  link_used: 6024,
   /** The bytes are not a frame: wrong version, a varint that is not in its shortest form, a broken extension, or a piece where none may be. */
   bad_frame: 7001,
   /** A frame says it is longer than its direction allows. */
