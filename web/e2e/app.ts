@@ -184,13 +184,13 @@ export class Tab {
     await this.page.locator(".chat-head").getByText(title, { exact: true }).waitFor();
   }
 
-  /** Opens the direct conversation with somebody. */
-  async talkTo(name: string): Promise<void> {
+  /** Opens the direct conversation with somebody, who is shown as `shown`. */
+  async talkTo(name: string, shown = name): Promise<void> {
     await this.page.getByRole("button", { name: "New chat" }).first().click();
     await this.page.locator("dialog").getByRole("textbox", { name: "People" }).fill(name);
     await this.page.keyboard.press("Enter");
     await this.page.locator("dialog").waitFor({ state: "detached" });
-    await this.page.locator(".chat-head").getByText(name, { exact: true }).waitFor();
+    await this.page.locator(".chat-head").getByText(shown, { exact: true }).waitFor();
   }
 
   /** Keeps a picture of the page. */

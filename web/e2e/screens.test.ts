@@ -1,10 +1,10 @@
 //! Small screens, other languages, helpers of people who cannot see: the same app.
 
-import axe from "axe-core";
 import { type Browser, devices, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Faults, launch, Tab } from "./app.js";
 import { Server } from "./server.js";
+import { violations } from "./violations.js";
 
 describe("screens", () => {
   let server: Server;
@@ -19,18 +19,6 @@ describe("screens", () => {
     await server?.stop();
   });
   afterEach(({ task }) => faults.end(task));
-
-  /** What axe finds against WCAG 2.2 A and AA on the page as it is. */
-  async function violations(page: Page): Promise<string[]> {
-    await page.evaluate(axe.source);
-    const found = await page.evaluate(async () => {
-      const run = (globalThis as unknown as { axe: { run(options: unknown): Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> } }).axe;
-      // The one rule that counts the drawn initial of an avatar as text of its button.
-      const rules = { "label-content-name-mismatch": { enabled: false } };
-      return run.run({ rules, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
-    });
-    return found.violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`));
-  }
 
   const isWideEnough = async (page: Page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 

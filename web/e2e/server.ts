@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { expect } from "vitest";
 
 const root = resolve(import.meta.dirname, "../..");
 const program = process.env["TENON_BIN"] ?? join(root, "target/debug/tenon");
@@ -36,7 +37,7 @@ export class Server {
     const server = new Server();
     writeFileSync(server.config, config);
     await server.run();
-    server.addUsers(names);
+    if (names.length > 0) server.addUsers(names);
     return server;
   }
 
@@ -51,6 +52,12 @@ export class Server {
   addUsers(names: readonly string[]): void {
     this.tenon(["user", "add", ...names]);
     for (const name of names) this.tenon(["user", "password", name], password);
+  }
+
+  /** What it printed that fits; waits until it is there. */
+  async printed(pattern: RegExp): Promise<string> {
+    await expect.poll(() => pattern.test(this.lines)).toBe(true);
+    return pattern.exec(this.lines)?.[0] ?? "";
   }
 
   /** Runs a command of the program on the data of this server; gives what it printed. */

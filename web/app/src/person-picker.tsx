@@ -85,6 +85,7 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
           autoCapitalize="none"
           spellCheck={false}
           autoFocus
+          data-focus
         />
         {wanted !== "" && (
           <button type="button" className="icon-button" aria-label={words("add")} onClick={() => void look()}>

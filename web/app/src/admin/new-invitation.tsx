@@ -72,7 +72,7 @@ function Form({ onMade }: { readonly onMade: (made: Made) => void }) {
     <form className="dialog-form" noValidate onSubmit={submit}>
       <label className="field">
         <span>{words("uses")}</span>
-        <input value={text} inputMode="numeric" onChange={(event) => setText(event.target.value)} aria-invalid={uses === undefined} aria-describedby={note} autoFocus />
+        <input value={text} inputMode="numeric" onChange={(event) => setText(event.target.value)} aria-invalid={uses === undefined} aria-describedby={note} data-focus />
         <small id={note} className="is-fault">
           {uses === undefined && words("usesFault")}
         </small>

@@ -47,7 +47,7 @@ export default function ChangePassword({ onClose }: { readonly onClose: () => vo
           <input className="sr-only" value={session?.name ?? ""} autoComplete="username" readOnly tabIndex={-1} aria-hidden="true" />
           <label className="field">
             <span>{words("oldPassword")}</span>
-            <input type="password" value={old} onChange={(event) => setOld(event.target.value)} autoComplete="current-password" aria-required aria-invalid={isTried && old === ""} autoFocus />
+            <input type="password" value={old} onChange={(event) => setOld(event.target.value)} autoComplete="current-password" aria-required aria-invalid={isTried && old === ""} data-focus />
           </label>
           <PasswordField label={words("newPassword")} value={fresh} onChange={setFresh} known={[session?.name ?? ""]} isTried={isTried} />
           <p className="door-small">{words("changeHint")}</p>

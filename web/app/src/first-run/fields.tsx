@@ -38,6 +38,7 @@ export function TextField(props: TextFieldProps) {
         autoCapitalize={props.isCode ? "none" : "words"}
         spellCheck={false}
         autoFocus={props.isFirst}
+        data-focus={props.isFirst || undefined}
         aria-required
         aria-invalid={fault !== undefined}
         aria-describedby={note}
@@ -81,6 +82,7 @@ export function PasswordField(props: PasswordFieldProps) {
             onChange={(event) => props.onChange(event.target.value)}
             autoComplete="new-password"
             autoFocus={props.isFirst}
+            data-focus={props.isFirst || undefined}
             aria-required
             aria-invalid={props.isTried && left > 0}
             aria-describedby={note}

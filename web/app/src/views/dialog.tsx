@@ -1,6 +1,6 @@
 //! A modal window: keeps the focus, closes by Escape and by a click beside it.
 
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 import { Icon } from "./icon.js";
 
 export interface DialogProps {
@@ -14,9 +14,12 @@ export interface DialogProps {
 
 export function Dialog({ title, closeLabel, onClose, children, footer }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // A layout effect ends before the window leaves the page: closing gives the focus back to what had it.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     if (dialog && !dialog.open) dialog.showModal();
+    // A window that is not shown yet takes no focus, so `autoFocus` comes too early.
+    dialog?.querySelector<HTMLElement>("[data-focus]")?.focus();
     return () => dialog?.close();
   }, []);
   return (
@@ -55,7 +58,7 @@ export function Confirm(props: { readonly title: string; readonly text: string; 
       <button type="button" className="button" onClick={props.onNo}>
         {props.no}
       </button>
-      <button type="button" className={`button ${props.isMild ? "is-main" : "is-danger"}`} onClick={props.onYes} autoFocus>
+      <button type="button" className={`button ${props.isMild ? "is-main" : "is-danger"}`} onClick={props.onYes} data-focus>
         {props.yes}
       </button>
     </>
