@@ -57,10 +57,10 @@ describe("what goes wrong", () => {
     await third.shows(texts);
   });
 
-  it("killed five times under a stream of messages", async () => {
+  it("killed three times under a stream of messages", async () => {
     const [ada, bob] = await together("Storm");
     const texts: string[] = [];
-    for (let round = 1; round <= 5; round++) {
+    for (let round = 1; round <= 3; round++) {
       for (let n = 1; n <= 4; n++) {
         const text = `storm ${round}.${n}`;
         texts.push(text);
@@ -78,7 +78,7 @@ describe("what goes wrong", () => {
   it("what is written without a network waits, survives a reload and goes out once", async () => {
     const [ada, bob] = await together("Train");
     await bob.context.setOffline(true);
-    await bob.page.getByText("No network.", { exact: false }).waitFor();
+    await bob.page.getByText("No network.", { exact: false }).first().waitFor();
     await bob.say("from the train");
     await bob.message("from the train").getByRole("img", { name: "Waiting for the connection" }).waitFor();
     await bob.say("from the tunnel");

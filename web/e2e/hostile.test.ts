@@ -96,7 +96,7 @@ describe("hostile rows", () => {
     await ada.message("and it goes on").waitFor();
   });
 
-  for (const harm of ["newer schema"] as const) {
+  for (const harm of ["rows", "newer schema", "missing tables"] as const) {
     it(`a local store that is damaged (${harm}) is begun anew, and everything is read again`, async () => {
       const [ada, bob] = await Promise.all([signIn("ada"), signIn("bob")]);
       await ada.makeGroup(`Damaged ${harm}`, ["bob"]);

@@ -17,7 +17,7 @@ export async function sendStrange(name: string, password: string): Promise<{ wha
   const until = async (isTrue: () => boolean): Promise<void> => {
     while (!isTrue()) await new Promise<void>((resolve) => (changed = resolve));
   };
-  const host = await Host.open({ store: new MemoryStore(), connect: webSocketTo(socketUrl("", location.href)), getTicket: () => freshTicket(session) }, heard);
+  const host = await Host.open({ stores: new MemoryStore(), connect: webSocketTo(socketUrl("", location.href)), getTicket: () => freshTicket(session) }, heard);
   await until(() => conv !== 0n);
   const body = (text: string) => textMessage(conv, text).body;
   const strange: readonly (readonly [string, Send])[] = [

@@ -59,6 +59,28 @@ describe("tabs of one browser", () => {
     expect((await bob.seen()).filter((one) => one.text === "across the change").length).toBe(1);
   });
 
+  it("take turns: each closes in the middle of its own message", async () => {
+    const bob = await signIn("bob");
+    const ada = await signIn("ada");
+    await ada.makeGroup("Turns", ["bob"]);
+    await bob.openChat("Turns");
+    const texts: string[] = [];
+    let leader = ada;
+    for (let n = 1; n <= 4; n++) {
+      const { tab } = await secondTab(leader);
+      await tab.openChat("Turns");
+      await leader.say(`turn ${n}`);
+      texts.push(`turn ${n}`);
+      // Shown on the other tab means: it is durable, sent or not.
+      await tab.message(`turn ${n}`).waitFor();
+      await leader.page.close();
+      leader = tab;
+    }
+    await leader.say("last");
+    await bob.shows([...texts, "last"]);
+    await leader.shows([...texts, "last"]);
+  });
+
   it("sign out together", async () => {
     const first = await signIn("ada");
     const { tab: second } = await secondTab(first);

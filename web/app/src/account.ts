@@ -1,6 +1,6 @@
 //! Which account is signed in on this browser, and its client.
 
-import { Client, IndexedStore, MemoryStore, type Session, type Store, Value, signOut } from "@tenon/client";
+import { Client, LocalStores, type Session, Value, signOut } from "@tenon/client";
 import { databaseOf, forget, heldSession, holdSession, SESSION_KEY } from "./held-session.js";
 
 /** Why nobody is signed in: never was, or this device was signed out elsewhere. */
@@ -9,20 +9,13 @@ export type Account = { readonly type: "out"; readonly wasEnded: boolean } | { r
 /** Where this browser keeps the rows: for good, or only while the page is open because it refuses to store. */
 export const storage = new Value<"disk" | "memory">("disk");
 
-async function openStore(session: Session): Promise<Store> {
-  try {
-    const store = await IndexedStore.open(databaseOf(session));
-    storage.set("disk");
-    void navigator.storage?.persist?.();
-    return store;
-  } catch {
-    // No storage here: everything is read from the server each time, and the user is told.
-    storage.set("memory");
-    return new MemoryStore();
-  }
+function begin(session: Session): Account {
+  const client = new Client({ session, stores: new LocalStores(databaseOf(session)) });
+  void navigator.storage?.persist?.();
+  // Where the browser refuses, everything is read from the server each time, and the user is told.
+  client.storage.subscribe(() => storage.set(client.storage.get().type));
+  return { type: "in", session, client };
 }
-
-const begin = (session: Session): Account => ({ type: "in", session, client: new Client({ session, openStore: () => openStore(session) }) });
 
 function restored(): Account {
   const session = heldSession();

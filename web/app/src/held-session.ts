@@ -1,6 +1,6 @@
 //! The signed-in device as this browser keeps it. Nothing here connects: pages without the chat use it too.
 
-import { IndexedStore, type Session } from "@tenon/client";
+import { LocalStores, type Session } from "@tenon/client";
 import { dropDrafts } from "./drafts.js";
 import { keep, kept } from "./preferences.js";
 
@@ -28,6 +28,6 @@ export function holdSession(session: Session | undefined): void {
 
 /** Removes the rows and drafts of a session that is over. */
 export async function forget(session: Session): Promise<void> {
-  await IndexedStore.remove(databaseOf(session)).catch(() => undefined);
+  await new LocalStores(databaseOf(session)).destroy().catch(() => undefined);
   dropDrafts(session.user);
 }

@@ -22,9 +22,11 @@ export function calm<T>(source: Readable<T>, ms: number): Readable<T> {
       if (!Object.is(source.get(), held)) changed();
     }, ms);
   };
+  // Nobody listens yet: the value must not be old.
+  const get = () => (told.size > 0 ? held : (held = source.get()));
   return {
-    // Nobody listens yet: the value must not be old.
-    get: () => (told.size > 0 ? held : (held = source.get())),
+    get,
+    getSnapshot: get,
     subscribe: (tell) => {
       if (told.size === 0) {
         held = source.get();

@@ -6,17 +6,20 @@
 import {
   AddMembers, Collection, CollectionPage, ConvKind, ConvMeta, CreateConversation, DeviceInfo, EMPTY, eventType, GetCollection, GetMessages, GetRoster, HistoryPage, Leave, type Member,
   type MessageRow, method, type MessageType, Op, OpenDirect, opType, RemoveDevice, RemoveMembers, ResolvedNames, ResolveNames, RosterPage, setting, SetConversation, SetSummary, Summary, type Send,
-  EntityHint, Watch,
+  EntityHint, type Ephemeral, type SyncEvent, Watch,
 } from "@tenon/wire";
-import { webSocketTo } from "./driver.js";
+import { type Connection, connectionOf, newConnection } from "./connection.js";
+import { type Connect, webSocketTo } from "./driver.js";
 import type { AppEvent, ConnectionState, ListLine } from "./engine/speech.js";
 import { Host, type FailedRow, type Notice, type Port } from "./host.js";
 import { compare, tryDecode, U64_MAX } from "./numbers.js";
+import { LocalStores, type Storage, type StoreSource } from "./local.js";
 import { People } from "./people.js";
+import type { Random } from "./random.js";
 import { isDone, type OutboxRow, type Settled } from "./rows.js";
 import { freshTicket, type Session, socketUrl } from "./session.js";
 import type { Store } from "./store.js";
-import { Tabs } from "./tabs.js";
+import { type TabGround, Tabs } from "./tabs.js";
 import { type Outgoing, Timeline } from "./timeline.js";
 import { type Readable, Value } from "./value.js";
 
@@ -34,18 +37,33 @@ export class Refused extends Error {
 /** What a client needs. */
 export interface ClientOptions {
   readonly session: Session;
-  /** Opens the store if this tab is to run the engine. */
-  readonly openStore: () => Promise<Store>;
-  /** A fresh ticket, if not by HTTP with the credential of the session. */
-  readonly getToken?: () => Promise<Uint8Array>;
+  /** Where rows are kept; the browser's database of this account unless told. */
+  readonly stores?: StoreSource | Store;
+  /** A fresh ticket, as bytes or base64, if not by HTTP with the credential of the session. Asked for one at a time. */
+  readonly getToken?: () => Promise<Uint8Array | string>;
+  /** Opens links, if not by WebSocket to the server of the session. */
+  readonly connect?: Connect;
+  readonly random?: Random;
+  /** Locks and channel between tabs, if not those of the browser. */
+  readonly ground?: TabGround;
 }
 
 /** What happened, by name. */
 export interface ClientEvents {
   /** A new message in a conversation, told once. */
   message: { readonly conv: bigint; readonly seq: bigint; readonly sender: bigint; readonly flags: number };
+  /** Something about a message changed: edited, recalled, expired, its reactions. */
+  changed: { readonly conv: bigint; readonly seq: bigint };
+  /** Members of a conversation came or went. */
+  members: { readonly conv: bigint };
+  /** Something lossy came from another device, for instance that somebody writes. */
+  ephemeral: Ephemeral;
   /** A command ended. */
   settled: Settled;
+  /** The queue of the user was skipped: everything may have changed, and the list is read again. */
+  rebased: { readonly unit: number; readonly reason: number };
+  /** An event of a type that this version does not know, with its bytes. */
+  unknown: SyncEvent;
 }
 
 /** A signed-in device of the user. */
@@ -62,12 +80,21 @@ export interface Device {
 /** Bits of `SetSummary.mask`. */
 const SUMMARY = { PINNED: 1, NOTIFY: 2, HIDDEN: 4, MARKED_UNREAD: 16 } as const;
 const ROSTER_PAGE = 500;
+/** Events that change a message. */
+const CHANGES: ReadonlySet<number> = new Set([eventType.MESSAGE_EDITED, eventType.MESSAGE_RECALLED, eventType.MESSAGE_EXPIRED, eventType.REACTIONS_CHANGED, eventType.CARD_UPDATED]);
+/** Event types that this version knows. */
+const KNOWN: ReadonlySet<number> = new Set(Object.values(eventType));
 
 /** One account. */
 export class Client {
   readonly me: bigint;
   readonly device: bigint;
+  /** The state of the engine as it is. */
   readonly connection = new Value<ConnectionState>({ type: "connecting" });
+  /** The same for people: state, reason, when the next try is due. */
+  readonly status = new Value<Connection>(newConnection(Date.now()));
+  /** How rows are kept on this device. */
+  readonly storage = new Value<Storage>({ type: "disk", isNew: false, why: "" });
   /** True once every page of the list was read on this device. */
   readonly isListComplete = new Value(false);
   /** Pinned first, then newest first; hidden ones are left out. */
@@ -84,25 +111,47 @@ export class Client {
   private readonly settling = new Map<bigint, { resolve: (settled: Settled) => void; reject: (error: Error) => void }>();
   private readonly nobody = new Value<readonly Member[]>([]);
   private isSorting = false;
+  private isOnline = typeof navigator === "undefined" || navigator.onLine !== false;
+  /** The highest event told; those of a takeover may come a second time. */
+  private toldEvents = 0n;
+  private readonly stores: StoreSource | Store;
 
   constructor(options: ClientOptions) {
     const { session } = options;
     this.me = BigInt(session.user);
     this.device = BigInt(session.device);
+    const name = `tenon/${session.user}/${session.device}`;
+    this.stores = options.stores ?? new LocalStores(name);
     this.people = new People(() => this.tabs);
     const start = async (notify: (notice: Notice) => void) => {
-      const store = await options.openStore();
-      const getTicket = options.getToken ?? (() => freshTicket(session));
-      const connect = webSocketTo(socketUrl(session.server, location.href));
-      return Host.open({ store, connect, getTicket, config: { device: this.device } }, notify);
+      const { getToken } = options;
+      const getTicket = getToken ? async () => bytesOf(await getToken()) : () => freshTicket(session);
+      const connect = options.connect ?? webSocketTo(socketUrl(session.server, globalThis.location?.href ?? session.server));
+      const random = options.random === undefined ? {} : { random: options.random };
+      return Host.open({ stores: this.stores, connect, getTicket, config: { device: this.device }, ...random }, notify);
     };
-    this.tabs = Tabs.join(`tenon/${session.user}/${session.device}`, start, {
-      notice: (notice) => this.noticed(notice),
+    const events = {
+      notice: (notice: Notice) => this.noticed(notice),
       restarted: () => queueMicrotask(() => void this.restart()),
+    };
+    this.tabs = Tabs.join(name, start, events, options.ground);
+    this.listen(true);
+  }
+
+  /** Resolves once the list is there, from disk or from the server. Rejects if the client stops before. @throws Refused */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const status = this.status.get();
+        const isStopped = status.state === "stopped";
+        if (!isStopped && !this.isListComplete.get() && this.conversations.get().length === 0) return;
+        for (const end of ends) end();
+        if (isStopped) reject(new Refused(status.code, status.text || status.reason));
+        else resolve();
+      };
+      const ends = [this.status.subscribe(look), this.isListComplete.subscribe(look), this.conversations.subscribe(look)];
+      look();
     });
-    addEventListener("online", this.online);
-    addEventListener("offline", this.offline);
-    document.addEventListener("visibilitychange", this.shown);
   }
 
   /** Hears of `name`; gives what ends that. */
@@ -274,16 +323,36 @@ export class Client {
 
   /** Leaves the account in this tab. With `forget` its local rows go too. */
   async close(forget: boolean): Promise<void> {
-    removeEventListener("online", this.online);
-    removeEventListener("offline", this.offline);
-    document.removeEventListener("visibilitychange", this.shown);
+    this.listen(false);
     const host = this.tabs.leading;
     if (forget && host) await host.destroy();
     this.tabs.leave();
+    if (forget && !host) await this.stores.destroy();
   }
 
-  private readonly online = (): void => this.tabs.leading?.network(true);
-  private readonly offline = (): void => this.tabs.leading?.network(false);
+  /** Begins or ends to hear what the browser says of network and screen; outside a browser nothing is said. */
+  private listen(isOn: boolean): void {
+    if (typeof document === "undefined") return;
+    const turn = isOn ? "addEventListener" : "removeEventListener";
+    globalThis[turn]("online", this.online);
+    globalThis[turn]("offline", this.offline);
+    document[turn]("visibilitychange", this.shown);
+  }
+
+  private readonly online = (): void => this.network(true);
+  private readonly offline = (): void => this.network(false);
+
+  private network(isOnline: boolean): void {
+    this.isOnline = isOnline;
+    this.tabs.leading?.network(isOnline);
+    this.tellStatus();
+  }
+
+  private tellStatus(): void {
+    const around = { isOnline: this.isOnline, isListComplete: this.isListComplete.get(), nowMs: Date.now() };
+    this.status.update((before) => connectionOf(this.connection.get(), around, before));
+  }
+
   private readonly shown = (): void => {
     const isWaiting = this.connection.get().type === "backoff";
     if (document.visibilityState === "visible" && isWaiting) this.connectNow();
@@ -295,6 +364,9 @@ export class Client {
     if (snapshot === undefined) return;
     this.connection.set(snapshot.state);
     this.isListComplete.set(snapshot.isListComplete);
+    this.storage.update((held) => (held.type === snapshot.storage.type && held.why === snapshot.storage.why ? held : snapshot.storage));
+    if (this.toldEvents >= snapshot.nextEvent) this.toldEvents = 0n;
+    this.tellStatus();
     this.people.load(snapshot.values);
     const joined = new Set(snapshot.lines.map((line) => line.conv));
     for (const [conv, value] of this.lines) if (!joined.has(conv)) value.set(undefined);
@@ -312,9 +384,13 @@ export class Client {
   private noticed(notice: Notice): void {
     switch (notice.type) {
       case "state":
-        return this.connection.set(notice.state);
+        this.connection.set(notice.state);
+        return this.tellStatus();
       case "listComplete":
-        return this.isListComplete.set(true);
+        this.isListComplete.set(true);
+        return this.tellStatus();
+      case "renewed":
+        return void this.restart();
       case "lines":
         for (const line of notice.lines) this.line(line.conv).set(line);
         for (const conv of notice.gone) this.line(conv).set(undefined);
@@ -337,14 +413,22 @@ export class Client {
   }
 
   private happened(event: AppEvent): void {
+    if (event.type === "ephemeral") return this.tell("ephemeral", event.ephemeral);
+    if ("n" in event) {
+      if (event.n <= this.toldEvents) return;
+      this.toldEvents = event.n;
+    }
     if (event.type === "settled") return this.settled(event.settled);
     if (event.type === "rebased") {
       for (const conv of this.rosters.keys()) void this.readRoster(conv);
-      return;
+      return this.tell("rebased", event.rebased);
     }
     if (event.type !== "sync") return;
     const { conv, seq, sender, flags, type } = event.event;
     if (type === eventType.MESSAGE) this.tell("message", { conv, seq, sender, flags });
+    else if (CHANGES.has(type)) this.tell("changed", { conv, seq });
+    else if (type === eventType.MEMBERS_CHANGED) this.tell("members", { conv });
+    else if (!KNOWN.has(type)) this.tell("unknown", event.event);
     if (type === eventType.MEMBERS_CHANGED && this.rosters.has(conv)) void this.readRoster(conv);
     if (type === eventType.ENTITY_CHANGED) {
       const hint = tryDecode(EntityHint, event.event.body);
@@ -455,6 +539,8 @@ export class Client {
     return new Promise((resolve, reject) => this.settling.set(local, { resolve, reject }));
   }
 }
+
+const bytesOf = (token: Uint8Array | string): Uint8Array => (typeof token === "string" ? Uint8Array.from(atob(token), (c) => c.charCodeAt(0)) : token);
 
 function queuedOf(answer: { readonly type: string }): bigint {
   const given = answer as Awaited<ReturnType<Port["ask"]>>;

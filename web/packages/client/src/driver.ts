@@ -28,6 +28,10 @@ export interface DriverEvents {
   event(event: AppEvent): void;
   /** These steps are durable now. */
   committed(ops: readonly StoreOp[]): void;
+  /** The store failed and the engine has stopped; nothing more is told. Without it the engine itself says so. */
+  failed?(error: unknown): void;
+  /** Steps of the owner for the same transaction as `ops`. */
+  alongside?(ops: readonly StoreOp[]): readonly StoreOp[];
 }
 
 /** Opens `url` as a WebSocket with sub-protocol `tenon.v1`. */
@@ -109,9 +113,13 @@ export class Driver {
 
   private async commit(tx: number, ops: StoreOp[]): Promise<void> {
     try {
-      await this.store.commit(ops);
+      await this.store.commit([...ops, ...(this.events.alongside?.(ops) ?? [])]);
     } catch (error) {
       if (this.isClosed) return;
+      if (this.events.failed !== undefined) {
+        this.close();
+        return this.events.failed(error);
+      }
       this.engine.handleCommitFailed(error instanceof Error ? error.message : String(error));
       return this.run();
     }

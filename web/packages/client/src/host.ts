@@ -1,16 +1,19 @@
 //! The one place of a browser that runs the engine. Every tab speaks with it by values that can be cloned.
 //!
 //! Takes wishes and questions, gives answers and notices. A notice about rows comes after they are durable, so a tab that
-//! reads them then sees them.
+//! reads them then sees them. A wish with a token is done once: whoever asks again with the same token, also of the next
+//! host over the same store, gets the first answer. If the store fails, a new engine goes on over the next store of the
+//! source; the old engine never goes on without its store.
 
 import { type MessageRow, WireError, errorCode } from "@tenon/wire";
 import { type Connect, Driver } from "./driver.js";
 import { Engine } from "./engine.js";
 import { type Answer, type AppEvent, type Command, type ConnectionState, engineConfig, type EngineConfig, type ListLine } from "./engine/speech.js";
-import { max, min } from "./numbers.js";
+import { onlyStore, type Opened, type Storage, type StoreSource } from "./local.js";
+import { Changes } from "./changes.js";
 import { cryptoRandom, type Random } from "./random.js";
-import { ConvState, isDone, type OutboxRow, type Settled } from "./rows.js";
-import type { RowRange, Store, StoreOp } from "./store.js";
+import { isDone, type OutboxRow, type Settled } from "./rows.js";
+import { type RowRange, type Store, StoreDamaged, type StoreOp } from "./store.js";
 
 /** A command that is answered. */
 export type Wish = WithoutTicket<Extract<Command, { ticket: number }>>;
@@ -29,11 +32,14 @@ export interface Snapshot {
   readonly user: bigint;
   readonly device: bigint;
   readonly state: ConnectionState;
+  readonly storage: Storage;
   readonly isListComplete: boolean;
   readonly lines: ListLine[];
   readonly outbox: OutboxRow[];
   readonly failed: FailedRow[];
   readonly values: Map<string, unknown>;
+  /** The number of the next event; a tab that has heard of a higher one has heard another store. */
+  readonly nextEvent: bigint;
 }
 
 /** What changed. */
@@ -46,12 +52,15 @@ export type Notice =
   | { readonly type: "outbox"; readonly rows: OutboxRow[]; readonly done: bigint[] }
   | { readonly type: "failed"; readonly failed: FailedRow[] }
   | { readonly type: "values"; readonly values: readonly (readonly [key: string, value: unknown])[] }
-  | { readonly type: "event"; readonly event: AppEvent };
+  | { readonly type: "event"; readonly event: AppEvent }
+  /** A new engine runs over another store: read the snapshot again. */
+  | { readonly type: "renewed" };
 
 /** What a tab asks of the host; every value can be cloned. */
 export interface Port {
   snapshot(): Promise<Snapshot>;
-  ask(wish: Wish): Promise<Answer>;
+  /** `token`: the wish is done once, however often it is asked with it. */
+  ask(wish: Wish, token?: string): Promise<Answer>;
   tell(hint: Hint): void;
   rows(range: RowRange): Promise<MessageRow[]>;
   /** Forgets a failed message. */
@@ -62,7 +71,8 @@ export interface Port {
 
 /** What a host needs. */
 export interface HostOptions {
-  readonly store: Store;
+  /** Where rows are kept; a store that fails is replaced by the next one of the source. */
+  readonly stores: StoreSource | Store;
   readonly connect: Connect;
   /** A fresh ticket; rejects with a `WireError` of class AUTH if the session is over, otherwise it is asked again. */
   readonly getTicket: () => Promise<Uint8Array>;
@@ -71,41 +81,57 @@ export interface HostOptions {
 }
 
 const FAILED = "failed/";
+const TOKEN = "token/";
 /** Pause before a ticket is asked for again, milliseconds. */
 const TICKET_PAUSE = 3_000;
+/** A token is remembered this long, milliseconds; a tab that waits longer for its answer is gone. */
+const TOKEN_LIFE = 600_000;
+
+interface TokenRow {
+  readonly local: bigint;
+  readonly atMs: number;
+}
+
+interface Waiting {
+  readonly wish: Wish;
+  readonly token: string | undefined;
+  readonly resolve: (answer: Answer) => void;
+}
 
 /** The engine with its driver, as tabs see it. */
 export class Host implements Port {
-  private readonly driver: Driver;
-  private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private engine!: Engine;
+  private driver!: Driver;
+  private readonly source: StoreSource;
+  private readonly waiting = new Map<number, Waiting>();
+  /** Wishes with a token that are not answered yet. */
+  private readonly asked = new Map<string, Promise<Answer>>();
+  /** Tokens of commands that are in the engine, but in no transaction yet. */
+  private readonly tokens = new Map<bigint, string>();
+  private values = new Map<string, unknown>();
   private nextTicket = 1;
   private state: ConnectionState = { type: "connecting" };
   private isListComplete = false;
   private eventsTo = 0n;
   private isClosed = false;
+  private isOnline = true;
+  private authorizing: Promise<void> | undefined;
+  private auth = new Uint8Array(0);
   /** Tickets that were refused one after the other. */
   private refusedTickets = 0;
 
   private constructor(
-    private readonly engine: Engine,
+    private opened: Opened,
     private readonly options: HostOptions,
-    private readonly values: Map<string, unknown>,
     private readonly notify: (notice: Notice) => void,
   ) {
-    this.driver = new Driver(engine, options.store, options.connect, {
-      answer: (ticket, answer) => this.answered(ticket, answer),
-      event: (event) => this.heard(event),
-      committed: (ops) => this.committed(ops),
-    });
+    this.source = sourceOf(options.stores);
   }
 
   /** Loads the store and goes online. */
   static async open(options: HostOptions, notify: (notice: Notice) => void): Promise<Host> {
-    const [loaded, values] = await Promise.all([options.store.load(), options.store.values()]);
-    const config = engineConfig({ type: "ticket", bytes: new Uint8Array(0) }, options.config);
-    const engine = new Engine(config, loaded, options.random ?? cryptoRandom);
-    const host = new Host(engine, options, values, notify);
-    host.driver.run();
+    const host = new Host(await sourceOf(options.stores).open(), options, notify);
+    await host.begin();
     void host.authorize(true);
     return host;
   }
@@ -115,20 +141,31 @@ export class Host implements Port {
       user: this.engine.device.user,
       device: this.engine.device.device,
       state: this.state,
+      storage: this.opened.storage,
       isListComplete: this.isListComplete,
       lines: this.engine.list(),
       outbox: [...this.engine.outbox.rows.values()].map((held) => held.row),
       failed: this.failed(),
       values: this.values,
+      nextEvent: this.engine.device.nextEvent,
     };
   }
 
-  ask(wish: Wish): Promise<Answer> {
+  ask(wish: Wish, token?: string): Promise<Answer> {
+    if (token === undefined) return this.askNow(wish, undefined);
+    const done = this.values.get(`${TOKEN}${token}`) as TokenRow | undefined;
+    const asked = this.asked.get(token) ?? (done ? Promise.resolve<Answer>({ type: "queued", local: done.local }) : this.askNow(wish, token));
+    this.asked.set(token, asked);
+    void asked.finally(() => this.asked.delete(token));
+    return asked;
+  }
+
+  private askNow(wish: Wish, token: string | undefined): Promise<Answer> {
     const ticket = this.nextTicket;
     this.nextTicket += 1;
     return new Promise((resolve) => {
-      this.waiting.set(ticket, resolve);
-      this.driver.command({ ...wish, ticket });
+      this.waiting.set(ticket, { wish, token, resolve });
+      this.hand(ticket, wish, token);
     });
   }
 
@@ -136,8 +173,13 @@ export class Host implements Port {
     this.driver.command(hint);
   }
 
-  rows(range: RowRange): Promise<MessageRow[]> {
-    return this.options.store.messages(range);
+  async rows(range: RowRange): Promise<MessageRow[]> {
+    try {
+      return await this.opened.store.messages(range);
+    } catch (error) {
+      if (error instanceof StoreDamaged) void this.renew(error);
+      throw error;
+    }
   }
 
   async dropFailed(local: bigint): Promise<void> {
@@ -149,7 +191,7 @@ export class Host implements Port {
       if (value === undefined) this.values.delete(key);
       else this.values.set(key, value);
     }
-    await this.options.store.putValues(values);
+    await this.opened.store.putValues(values);
     const others = values.filter(([key]) => !key.startsWith(FAILED));
     if (others.length < values.length) this.notify({ type: "failed", failed: this.failed() });
     if (others.length > 0) this.notify({ type: "values", values: others });
@@ -157,6 +199,7 @@ export class Host implements Port {
 
   /** The browser says that the network came or went. */
   network(isOnline: boolean): void {
+    this.isOnline = isOnline;
     if (isOnline) this.driver.command({ type: "start" });
     else this.driver.networkLost();
   }
@@ -165,20 +208,95 @@ export class Host implements Port {
   close(): void {
     this.isClosed = true;
     this.driver.close();
-    this.options.store.close();
+    this.opened.store.close();
   }
 
   /** Ends the engine and forgets everything that this account has stored here. */
   async destroy(): Promise<void> {
-    this.isClosed = true;
-    this.driver.close();
-    await this.options.store.destroy();
+    this.close();
+    await this.source.destroy();
   }
 
-  private async authorize(isFirst: boolean): Promise<void> {
+  /** Starts an engine over the store that is open. */
+  private async begin(): Promise<void> {
+    const { store } = this.opened;
+    const [loaded, values] = await Promise.all([store.load(), store.values()]);
+    this.values = values;
+    const config = engineConfig({ type: "ticket", bytes: this.auth }, this.options.config);
+    this.engine = new Engine(config, loaded, this.options.random ?? cryptoRandom);
+    this.driver = new Driver(this.engine, store, this.options.connect, {
+      answer: (ticket, answer) => this.answered(ticket, answer),
+      event: (event) => this.heard(event),
+      committed: (ops) => this.committed(ops),
+      failed: (error) => void this.renew(error),
+      alongside: (ops) => this.alongside(ops),
+    });
+    await this.dropOldTokens(store);
+    this.driver.run();
+  }
+
+  /** The store failed: a new engine over the next one, with the wishes that were not answered. */
+  private async renew(error: unknown): Promise<void> {
+    if (this.isClosed) return;
+    const failed = this.opened.store;
+    this.driver.close();
+    this.tokens.clear();
+    const next = await this.source.after(failed, error).catch(() => undefined);
+    if (this.isClosed || this.opened.store !== failed) return;
+    const text = error instanceof Error ? error.message : String(error);
+    if (next === undefined) return this.tellState({ type: "stopped", code: 0, reason: 0, text });
+    this.opened = next;
+    this.isListComplete = false;
+    try {
+      await this.begin();
+    } catch (again) {
+      return void this.renew(again);
+    }
+    for (const [ticket, { wish, token }] of this.waiting) this.hand(ticket, wish, token);
+    this.notify({ type: "renewed" });
+    if (this.isOnline) void this.authorize(true);
+  }
+
+  /** Gives a wish to the engine; its token goes into the transaction of the row that it makes. */
+  private hand(ticket: number, wish: Wish, token: string | undefined): void {
+    const local = this.engine.device.nextLocal;
+    if (token !== undefined) this.tokens.set(local, token);
+    this.driver.command({ ...wish, ticket });
+    if (this.engine.device.nextLocal === local) this.tokens.delete(local);
+  }
+
+  /** Steps of the host's own for the transaction that is about to be performed. */
+  private alongside(ops: readonly StoreOp[]): StoreOp[] {
+    const own: StoreOp[] = [];
+    for (const op of ops) {
+      const token = op.type === "outbox" ? this.tokens.get(op.row.local) : undefined;
+      if (op.type !== "outbox" || token === undefined) continue;
+      this.tokens.delete(op.row.local);
+      const value: TokenRow = { local: op.row.local, atMs: Date.now() };
+      this.values.set(`${TOKEN}${token}`, value);
+      own.push({ type: "value", key: `${TOKEN}${token}`, value });
+    }
+    return own;
+  }
+
+  private async dropOldTokens(store: Store): Promise<void> {
+    const before = Date.now() - TOKEN_LIFE;
+    const old = [...this.values].filter(([key, value]) => key.startsWith(TOKEN) && (value as TokenRow).atMs < before);
+    for (const [key] of old) this.values.delete(key);
+    if (old.length > 0) await store.putValues(old.map(([key]) => [key, undefined] as const));
+  }
+
+  /** Asks for a ticket, once at a time. */
+  private authorize(isFirst: boolean): Promise<void> {
+    this.authorizing ??= this.fetchTicket(isFirst).finally(() => (this.authorizing = undefined));
+    return this.authorizing;
+  }
+
+  private async fetchTicket(isFirst: boolean): Promise<void> {
     try {
       const bytes = await this.options.getTicket();
       if (this.isClosed) return;
+      this.auth = Uint8Array.from(bytes);
       this.driver.command({ type: "authorize", auth: { type: "ticket", bytes } });
       if (isFirst) this.driver.command({ type: "start" });
     } catch (error) {
@@ -188,7 +306,7 @@ export class Host implements Port {
       }
       const text = error instanceof Error ? error.message : String(error);
       this.tellState({ type: "backoff", waitMs: TICKET_PAUSE, code: 0, text });
-      setTimeout(() => void this.authorize(isFirst), TICKET_PAUSE);
+      setTimeout(() => void (this.isClosed || this.authorize(isFirst)), TICKET_PAUSE);
     }
   }
 
@@ -205,7 +323,7 @@ export class Host implements Port {
   }
 
   private answered(ticket: number, answer: Answer): void {
-    this.waiting.get(ticket)?.(answer);
+    this.waiting.get(ticket)?.resolve(answer);
     this.waiting.delete(ticket);
   }
 
@@ -218,7 +336,7 @@ export class Host implements Port {
     if (event.type === "listComplete") this.isListComplete = true;
     if (event.type === "listComplete") return this.notify({ type: "listComplete" });
     this.notify({ type: "event", event });
-    if (event.type === "settled") void this.keepFailed(event.settled).then(() => this.handled(event.n));
+    if (event.type === "settled") void this.keepFailed(event.settled).then(() => this.handled(event.n), () => undefined);
     else if ("n" in event) this.handled(event.n);
   }
 
@@ -244,32 +362,10 @@ export class Host implements Port {
   }
 
   private committed(ops: readonly StoreOp[]): void {
-    const changed = new Map<bigint, { lo: bigint; hi: bigint }>();
-    const note = (conv: bigint, lo: bigint, hi: bigint) => {
-      const held = changed.get(conv);
-      changed.set(conv, held ? { lo: min(lo, held.lo), hi: max(hi, held.hi) } : { lo, hi });
-    };
-    const lines = new Map<bigint, ListLine>();
-    const gone: bigint[] = [];
-    const rows: OutboxRow[] = [];
-    const done: bigint[] = [];
-    for (const op of ops) {
-      if (op.type === "message") note(op.conv, op.row.seq, op.row.seq);
-      else if (op.type === "change") note(op.conv, op.seq, op.seq);
-      else if (op.type === "gone") note(op.conv, op.lo, op.hi);
-      else if (op.type === "outbox") rows.push(op.row);
-      else if (op.type === "outboxDone") done.push(op.local);
-      else if (op.type === "conversation") {
-        const c = this.engine.conversations.get(op.row.conv);
-        if (c?.row.state === ConvState.JOINED) lines.set(op.row.conv, c.line());
-        else gone.push(op.row.conv);
-      }
-    }
-    // Rows before the outbox: a message that arrived is shown before its waiting copy goes.
-    if (lines.size + gone.length > 0) this.notify({ type: "lines", lines: [...lines.values()], gone });
-    for (const [conv, range] of changed) this.notify({ type: "rows", conv, ...range });
-    if (rows.length + done.length > 0) this.notify({ type: "outbox", rows, done });
+    for (const notice of new Changes(this.engine, ops).notices()) this.notify(notice);
   }
 }
+
+const sourceOf = (stores: StoreSource | Store): StoreSource => ("after" in stores ? stores : onlyStore(stores));
 
 const isTicketCode = (code: number): boolean => code >= errorCode.ticket_expired && code < errorCode.session_ended;

@@ -15,6 +15,8 @@ export { type Connect, Driver, type DriverEvents, type Socket, type SocketEvents
 export { type FailedRow, Host, type HostOptions, type Notice, type Port, type Snapshot } from "./host.js";
 export { People, type Person } from "./people.js";
 export { freshTicket, type Login, type Session, signIn, signOut, socketUrl } from "./session.js";
-export { LeaderLost, Tabs } from "./tabs.js";
+export { LeaderLost, type TabGround, Tabs } from "./tabs.js";
+export { type Connection, type ConnectionReason } from "./connection.js";
+export { LocalStores, onlyStore, type Opened, type Storage, type StoreSource } from "./local.js";
 export { type Outgoing, Timeline, type TimelineView } from "./timeline.js";
 export { type Readable, Value } from "./value.js";

@@ -28,7 +28,17 @@ export type StoreOp =
   | { readonly type: "readDone"; readonly conv: bigint }
   | { readonly type: "event"; readonly row: EventRow }
   | { readonly type: "eventsDone"; readonly n: bigint }
-  | { readonly type: "opaque"; readonly row: OpaqueRow };
+  | { readonly type: "opaque"; readonly row: OpaqueRow }
+  /** A value of the app, in the same transaction as the rows it speaks of. `undefined` forgets it. */
+  | { readonly type: "value"; readonly key: string; readonly value: unknown };
+
+/** The rows of a store are not what this version writes: it is set aside and a new one begins. */
+export class StoreDamaged extends Error {
+  constructor(what: string) {
+    super(`the local store is damaged: ${what}`);
+    this.name = "StoreDamaged";
+  }
+}
 
 /** Which rows of a timeline. */
 export interface RowRange {
@@ -54,6 +64,8 @@ export interface Store {
   values(): Promise<Map<string, unknown>>;
   /** Keeps values, or forgets those that are `undefined`, in one transaction; durable when it resolves. */
   putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void>;
+  /** Gives up message rows and verified history, which the server has too; never conversations, outbox or events. */
+  evict(): Promise<void>;
   /** Closes the store; nothing is called after it. */
   close(): void;
   /** Forgets everything for good: sign-out. */

@@ -3,6 +3,8 @@
 /** Read now, hear of changes later. */
 export interface Readable<T> {
   get(): T;
+  /** The same as `get`, under the name that stores of frameworks use: equal by identity while nothing changed. */
+  getSnapshot(): T;
   /** Calls `told` after every change; gives what ends that. */
   subscribe(told: () => void): () => void;
 }
@@ -14,6 +16,8 @@ export class Value<T> implements Readable<T> {
   constructor(private held: T) {}
 
   readonly get = (): T => this.held;
+
+  readonly getSnapshot = (): T => this.held;
 
   set(next: T): void {
     if (Object.is(next, this.held)) return;

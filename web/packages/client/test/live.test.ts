@@ -14,7 +14,7 @@ async function open(name: string) {
   const events: AppEvent[] = [];
   const store = new MemoryStore();
   const connect = webSocketTo(socketUrl(server, server));
-  const host = await Host.open({ store, connect, getTicket: () => freshTicket(session) }, (notice) => {
+  const host = await Host.open({ stores: store, connect, getTicket: () => freshTicket(session) }, (notice) => {
     notices.push(notice);
     if (notice.type === "event") events.push(notice.event);
   });

@@ -56,6 +56,8 @@ function changeOf(change: Change): Json {
 /** A step of a transaction. */
 export function opOf(op: StoreOp): Json {
   switch (op.type) {
+    case "value":
+      return { value: op.key };
     case "device":
       return { device: device(op.row) };
     case "stream":

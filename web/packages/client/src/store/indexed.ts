@@ -1,12 +1,14 @@
 //! The store of a browser: IndexedDB, one object store for each kind of row.
 //!
 //! Keys that hold 64-bit numbers are 16 hex digits each, so that their order as text is their order as numbers. Every
-//! transaction asks for strict durability. A database that cannot be opened is set aside by the caller, never repaired here.
+//! transaction asks for strict durability. A database that cannot be opened, or whose rows are not what this version
+//! writes, is set aside by the caller (`local.ts`), never repaired here.
 
 import type { MessageRow, PrivateMessage } from "@tenon/wire";
 import { U64_MAX } from "../numbers.js";
 import type { ConversationRow, DeviceRow, EventRow, IntervalRow, Loaded, OutboxRow, ReadPendingRow, StreamRow } from "../rows.js";
-import { changed, privateVer, type RowRange, type Store, type StoreOp } from "../store.js";
+import { changed, privateVer, type RowRange, type Store, StoreDamaged, type StoreOp } from "../store.js";
+import { checkLoaded, checkMessages } from "./check.js";
 
 /** Schema of the database; a new one migrates forward in `onupgradeneeded`. */
 const SCHEMA = 1;
@@ -30,8 +32,19 @@ function finished(tx: IDBTransaction): Promise<void> {
   });
 }
 
+function checked(rows: MessageRow[], resolve: (rows: MessageRow[]) => void, reject: (error: unknown) => void): void {
+  try {
+    resolve(checkMessages(rows));
+  } catch (error) {
+    reject(error);
+  }
+}
+
 /** One account's rows in IndexedDB. */
 export class IndexedStore implements Store {
+  /** Another tab deletes the database: the account is left, nothing is to be stored any more. */
+  isTakenAway = false;
+
   private constructor(
     private readonly db: IDBDatabase,
     private readonly name: string,
@@ -45,9 +58,17 @@ export class IndexedStore implements Store {
       for (const table of TABLES) if (!asked.result.objectStoreNames.contains(table)) asked.result.createObjectStore(table);
     };
     const db = await request(asked);
-    // Another tab deletes the database at sign-out.
-    db.onversionchange = () => db.close();
-    return new IndexedStore(db, name, factory);
+    const missing = TABLES.filter((table) => !db.objectStoreNames.contains(table));
+    if (missing.length > 0) {
+      db.close();
+      throw new StoreDamaged(`without ${missing.join(", ")}`);
+    }
+    const store = new IndexedStore(db, name, factory);
+    db.onversionchange = () => {
+      store.isTakenAway = true;
+      db.close();
+    };
+    return store;
   }
 
   /** Forgets a database, also one that another tab has open: it is told to close. */
@@ -67,7 +88,7 @@ export class IndexedStore implements Store {
       all<ReadPendingRow>("read"),
       all<EventRow>("event"),
     ]);
-    return { device: devices[0], streams, conversations, intervals, outbox, reads, events };
+    return checkLoaded({ device: devices[0], streams, conversations, intervals, outbox, reads, events });
   }
 
   async commit(ops: readonly StoreOp[]): Promise<void> {
@@ -83,14 +104,14 @@ export class IndexedStore implements Store {
     if (range.lo > range.hi) return [];
     const store = this.db.transaction("message", "readonly").objectStore("message");
     const bounds = IDBKeyRange.bound(key(range.conv, range.lo), key(range.conv, range.hi));
-    if (range.isUpward) return request(store.getAll(bounds, range.limit) as IDBRequest<MessageRow[]>);
+    if (range.isUpward) return checkMessages(await request(store.getAll(bounds, range.limit) as IDBRequest<MessageRow[]>));
     return new Promise((resolve, reject) => {
       const rows: MessageRow[] = [];
       const asked = store.openCursor(bounds, "prev");
       asked.onerror = () => reject(asked.error ?? new Error("cursor failed"));
       asked.onsuccess = () => {
         const cursor = asked.result;
-        if (cursor === null || rows.length >= range.limit) return resolve(rows.reverse());
+        if (cursor === null || rows.length >= range.limit) return checked(rows.reverse(), resolve, reject);
         rows.push(cursor.value as MessageRow);
         cursor.continue();
       };
@@ -117,6 +138,14 @@ export class IndexedStore implements Store {
       if (value === undefined) store.delete(at);
       else store.put(value, at);
     }
+    await done;
+  }
+
+  async evict(): Promise<void> {
+    const tables = ["message", "private", "interval", "opaque"] as const;
+    const tx = this.db.transaction(tables, "readwrite", { durability: "strict" });
+    const done = finished(tx);
+    for (const table of tables) tx.objectStore(table).clear();
     await done;
   }
 
@@ -160,6 +189,9 @@ function apply(tx: IDBTransaction, op: Exclude<StoreOp, MessageOp>): void {
       return void table("event").delete(IDBKeyRange.upperBound(key(op.n)));
     case "opaque":
       return void table("opaque").put(op.row, key(op.row.pts));
+    case "value":
+      if (op.value === undefined) return void table("value").delete(op.key);
+      return void table("value").put(op.value, op.key);
   }
 }
 

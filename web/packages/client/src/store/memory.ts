@@ -60,6 +60,11 @@ export class MemoryStore implements Store {
     }
   }
 
+  async evict(): Promise<void> {
+    for (const map of [this.intervals, this.rows, this.private]) map.clear();
+    this.opaque.clear();
+  }
+
   close(): void {
     // Nothing is open.
   }
@@ -105,6 +110,10 @@ export class MemoryStore implements Store {
         return;
       case "opaque":
         this.opaque.set(op.row.pts, op.row);
+        return;
+      case "value":
+        if (op.value === undefined) this.kept.delete(op.key);
+        else this.kept.set(op.key, op.value);
         return;
       default:
         this.applyToMessages(op);
