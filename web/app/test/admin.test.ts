@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AdminApi, type AuditEntry } from "../src/admin/api.js";
 import { isWanted, subjectOf } from "../src/admin/audit-filter.js";
 import { wordOfFault } from "../src/admin/faults.js";
+import { gather } from "../src/admin/gather.js";
 import { usesOf } from "../src/admin/new-invitation.js";
 import { bytes, count, duration, micros, rate } from "../src/admin/numbers.js";
 import { type Polled, Poller } from "../src/admin/poll.js";
@@ -163,6 +164,34 @@ describe("the poller", () => {
     open[1]?.resolve(5);
     await vi.advanceTimersByTimeAsync(0);
     expect(told).toEqual([{ value: 5, fault: undefined, nextTryMs: undefined }]);
+  });
+});
+
+describe("a list in parts", () => {
+  /** Parts of these lengths; the rows count up. */
+  const reading = (lengths: readonly number[]) => {
+    const asked: (string | undefined)[] = [];
+    const read = (after: string | undefined) => {
+      asked.push(after);
+      const at = Number(after ?? 0);
+      const first = lengths.slice(0, at).reduce((sum, n) => sum + n, 0);
+      const rows = Array.from({ length: lengths[at] ?? 0 }, (_, n) => first + n);
+      return Promise.resolve({ rows, next: at + 1 < lengths.length ? `${at + 1}` : null });
+    };
+    return { asked, read };
+  };
+
+  it("goes on over empty parts until there is enough, and not further", async () => {
+    const { asked, read } = reading([0, 3, 0, 8, 50, 50]);
+    expect(await gather(read, undefined)).toEqual({ rows: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], next: "4" });
+    expect(asked).toEqual([undefined, "1", "2", "3"]);
+    expect((await gather(read, "4")).next).toBe("5");
+  });
+
+  it("ends at the end, and asks the user after much in vain", async () => {
+    expect(await gather(reading([1, 0, 1]).read, undefined)).toEqual({ rows: [0, 1], next: null });
+    const { asked, read } = reading(Array(100).fill(0));
+    expect([await gather(read, undefined), asked.length]).toEqual([{ rows: [], next: "20" }, 20]);
   });
 });
 

@@ -68,7 +68,7 @@ export function PagedTable<T>({ paged, empty, ...table }: PagedTableProps<T>) {
   return (
     <div aria-busy={isLoading}>
       {rows === undefined && isLoading && <Skeletons />}
-      {rows?.length === 0 && !fault && empty}
+      {rows?.length === 0 && !fault && !hasMore && empty}
       {rows !== undefined && rows.length > 0 && <Table {...table} rows={rows} />}
       {fault && <FaultLine fault={fault} onRetry={rows === undefined ? again : more} />}
       {hasMore && !fault && (

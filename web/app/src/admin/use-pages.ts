@@ -2,12 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type Fault, faultOf } from "../first-run/ask.js";
-
-/** Some rows, and what to ask for the rows after them; `null` at the end. */
-export interface Rows<T> {
-  readonly rows: readonly T[];
-  readonly next: string | null;
-}
+import { gather, type Rows } from "./gather.js";
 
 export interface Paged<T> {
   /** `undefined` until the first part came. */
@@ -41,7 +36,7 @@ export function usePages<T>(read: (after: string | undefined, signal: AbortSigna
         then();
         setLoading(false);
       };
-      read(after, controller.signal).then(
+      gather((next) => read(next, controller.signal), after).then(
         (part) => settle(() => setHeld((old) => (after === undefined ? part : { rows: [...(old?.rows ?? []), ...part.rows], next: part.next }))),
         (error: unknown) => settle(() => setFault(faultOf(error))),
       );
