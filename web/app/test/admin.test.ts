@@ -67,15 +67,15 @@ describe("the interface of an administrator", () => {
   it("tells when the session or the role is lost, and only then", async () => {
     const lost: string[] = [];
     const api = new AdminApi("c", (fault) => lost.push(fault.code));
-    for (const [status, code] of [[401, "ticket_invalid"], [403, "role"], [404, "absent"], [409, "last_admin"], [500, "degraded"]] as const) {
+    for (const [status, code] of [[401, "ticket_invalid"], [403, "account_disabled"], [403, "role_required"], [404, "absent"], [409, "last_admin"], [500, "degraded"]] as const) {
       answering({ code }, status);
       await expect(api.setRole("2", "member")).rejects.toMatchObject({ code, status });
     }
-    expect(lost).toEqual(["ticket_invalid", "role"]);
+    expect(lost).toEqual(["ticket_invalid", "account_disabled", "role_required"]);
   });
 
   it("has words for every refusal", () => {
-    const words = [new Fault("last_admin", 409), new Fault("absent", 404), new Fault("ticket_invalid", 401), new Fault("role", 403), new Fault("what", 500), new Fault("method_rate", 429)].map(wordOfFault);
+    const words = [new Fault("last_admin", 409), new Fault("absent", 404), new Fault("ticket_invalid", 401), new Fault("role_required", 403), new Fault("what", 500), new Fault("method_rate", 429)].map(wordOfFault);
     expect(words).toEqual(["faultLastAdmin", "faultAbsent", "faultSignedOut", "faultRole", "faultOther", "faultBusy"]);
   });
 });

@@ -16,7 +16,6 @@ export function wordOfFault(fault: Fault): AdminWord {
     case "absent":
     case "target_unknown":
       return "faultAbsent";
-    case "role":
     case "role_required":
       return "faultRole";
     case "too_many":

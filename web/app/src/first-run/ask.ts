@@ -22,12 +22,12 @@ export class Fault extends Error {
 
   /** The caller is known, but no administrator. */
   get isRefusedRole(): boolean {
-    return this.status === 403 && (this.code === "role" || this.code === "role_required");
+    return this.code === "role_required";
   }
 
-  /** The credential is not accepted any more. */
+  /** The credential is not accepted any more, or its account is closed. */
   get isSignedOut(): boolean {
-    return this.status === 401;
+    return this.status === 401 || this.code === "account_disabled";
   }
 }
 
