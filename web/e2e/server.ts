@@ -12,6 +12,9 @@ const root = resolve(import.meta.dirname, "../..");
 const program = process.env["TENON_BIN"] ?? join(root, "target/debug/tenon");
 const client = process.env["TENON_WEB"] ?? join(root, "target/web");
 
+/** The environment without our own words: the program takes every `TENON_` for a key of its configuration. */
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TENON_")));
+
 /** The password of every account. */
 export const password = "correct horse battery staple";
 
@@ -62,13 +65,13 @@ export class Server {
 
   /** Runs a command of the program on the data of this server; gives what it printed. */
   tenon(args: readonly string[], input = ""): string {
-    return execFileSync(program, [...args, "--data", this.data], { input, encoding: "utf8" });
+    return execFileSync(program, [...args, "--data", this.data], { input, encoding: "utf8", env });
   }
 
   /** Runs until `tenon ready`. @throws with what it printed if it ends before */
   async run(): Promise<void> {
     const args = ["serve", "--data", this.data, "--config", this.config, "--listen", this.listen, "--web-dir", client];
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
     this.process = child;
     this.lines = "";
     await new Promise<void>((done, failed) => {
