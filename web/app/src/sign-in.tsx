@@ -41,7 +41,7 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
     <main className="door">
       <form className="door-card" onSubmit={(event) => void submit(event)}>
         <img src="/icon.svg" alt="" width={64} height={64} />
-        <h1>{server.value?.organisation ?? words("appName")}</h1>
+        <h1>{server.value?.organisation || words("appName")}</h1>
         <p className="door-hint">{words(server.value?.needs_setup ? "notSetUp" : "signInHint")}</p>
         <label className="field">
           <span>{words("loginName")}</span>

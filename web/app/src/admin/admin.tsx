@@ -69,7 +69,7 @@ function House({ api, me }: { readonly api: AdminApi; readonly me: Me }) {
             <Icon name="back" />
           </a>
           <span>
-            <strong>{me.organisation ?? "Tenon"}</strong>
+            <strong>{me.organisation || "Tenon"}</strong>
             <small>{words("title")}</small>
           </span>
         </header>
@@ -101,7 +101,7 @@ function Menu({ page, me }: { readonly page: PageName; readonly me: Me }) {
       <header>
         <img src="/icon.svg" alt="" width={36} height={36} />
         <span>
-          <strong>{me.organisation ?? "Tenon"}</strong>
+          <strong>{me.organisation || "Tenon"}</strong>
           <small>{words("title")}</small>
         </span>
       </header>

@@ -19,7 +19,7 @@ const Sign = ({ icon }: { readonly icon: IconName }) => (
 export function Refused({ me }: { readonly me: Me }) {
   const words = useAdminWords();
   return (
-    <Door title={words("refusedTitle")} hint={words("refusedHint", { name: me.display_name || me.name, organisation: me.organisation ?? "Tenon" })} picture={<Sign icon="shield" />}>
+    <Door title={words("refusedTitle")} hint={words("refusedHint", { name: me.display_name || me.name, organisation: me.organisation || "Tenon" })} picture={<Sign icon="shield" />}>
       <a className="button is-main is-wide" href="/">
         {words("toChat")}
       </a>

@@ -59,7 +59,7 @@ function useColumns(onWithdraw: (row: InvitationRow) => void): readonly Column<I
     { name: words("places"), cell: (row) => words("left", { left: row.uses_left, uses: row.uses }) },
     { name: words("role"), cell: (row) => (row.role === "admin" ? <Tag tone="accent">{words("admin")}</Tag> : words("member")) },
     { name: words("until"), cell: (row) => moment(row.expires_ms, language) },
-    { name: words("by"), cell: (row) => row.created_by },
+    { name: words("by"), cell: (row) => row.created_by || <em>{words("operator")}</em> },
     {
       name: words("withdraw"),
       isBare: true,

@@ -27,8 +27,9 @@ export interface NewAccount {
 
 /** An invitation as the invited sees it. */
 export interface InvitationLook {
+  /** May be empty. */
   readonly organisation: string;
-  /** Display name of who made it. */
+  /** Display name of who made it; empty for the operator. */
   readonly invited_by: string;
   readonly role: Role;
   readonly expires_ms: number;

@@ -29,7 +29,7 @@ export function Join() {
   const look = useLoad<InvitationLook | undefined>(useCallback((signal) => (token === "" ? Promise.resolve(undefined) : lookAtInvitation(token, signal)), [token]));
   const [refused, setRefused] = useState<Fault>();
   useNewLink();
-  useTitle(words("joinTitle", { organisation: look.value?.organisation ?? "Tenon" }));
+  useTitle(words("joinTitle", { organisation: look.value?.organisation || "Tenon" }));
   const isSignedIn = heldSession() !== undefined;
   const fault = refused ?? look.fault;
   const dead = fault && deadLinkOf(fault);
@@ -80,7 +80,7 @@ function Form({ token, look, onRefused }: FormProps) {
   };
 
   return (
-    <Door title={bound === undefined ? words("joinTitle", { organisation: look.organisation }) : words("resetTitle")} hint={<Invited look={look} />}>
+    <Door title={bound === undefined ? words("joinTitle", { organisation: look.organisation || "Tenon" }) : words("resetTitle")} hint={<Invited look={look} />}>
       <form className="door-form" noValidate onSubmit={(event) => void submit(event)}>
         {bound === undefined ? (
           <>
@@ -111,7 +111,7 @@ function Invited({ look }: { readonly look: InvitationLook }) {
   if (look.name != null) {
     return (
       <>
-        {words("resetHint", { organisation: look.organisation })}
+        {words("resetHint", { organisation: look.organisation || "Tenon" })}
         <strong className="door-name">
           {look.display_name || look.name} <small>@{look.name}</small>
         </strong>

@@ -41,7 +41,7 @@ export function Setup() {
   }
   if (server.value === undefined) return <Waiting />;
   if (!server.value.needs_setup) {
-    const organisation = server.value.organisation ?? "Tenon";
+    const organisation = server.value.organisation || "Tenon";
     return <Notice icon="check" title={words("setupNotNeeded")} text={words("setupNotNeededHint", { organisation })} isSignedIn={isSignedIn} />;
   }
   if (token === "") return <Notice icon="link" title={words("setupNoToken")} text={words("setupNoTokenHint")} isSignedIn={isSignedIn} />;
