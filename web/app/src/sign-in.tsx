@@ -1,7 +1,7 @@
 //! Sign-in with login name and password.
 
 import { type Session, signIn } from "@tenon/client";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { deviceLabel } from "./device-label.js";
 import { readServer } from "./first-run/api.js";
 import { useLoad } from "./first-run/use-load.js";
@@ -9,6 +9,8 @@ import { useWords } from "./hooks.js";
 import { wordOfSignIn } from "./refusal.js";
 import type { Word } from "./words.js";
 import { Icon } from "./views/icon.js";
+
+const DemoDoor = lazy(() => import("./first-run/demo-door.js"));
 
 export interface SignInProps {
   /** This device was signed out elsewhere, which is said. */
@@ -43,6 +45,11 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
         <img src="/icon.svg" alt="" width={64} height={64} />
         <h1>{server.value?.organisation || words("appName")}</h1>
         <p className="door-hint">{words(server.value?.needs_setup ? "notSetUp" : "signInHint")}</p>
+        {server.value?.is_demo && (
+          <Suspense>
+            <DemoDoor onSession={onSession} />
+          </Suspense>
+        )}
         <label className="field">
           <span>{words("loginName")}</span>
           <input value={name} onChange={(e) => setName(e.target.value)} autoComplete="username" autoCapitalize="none" spellCheck={false} required autoFocus />

@@ -2,7 +2,7 @@ import { encode } from "uqr";
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { acceptInvitation, setUp } from "../src/first-run/api.js";
+import { acceptInvitation, enterDemo, setUp } from "../src/first-run/api.js";
 import { ask, Fault, faultOf, withQuery } from "../src/first-run/ask.js";
 import { isLoopback, loginFault, nameFault, passwordFault, shareable, strengthOf, tokenOf } from "../src/first-run/checks.js";
 import { deadLinkOf, wordOfFault } from "../src/first-run/faults.js";
@@ -88,6 +88,12 @@ describe("set-up and joining", () => {
     expect(JSON.parse(String(asked[0]?.init.body))).toEqual({ token: "token", organisation: "Northwind", ...account, device_kind: 4 });
     await acceptInvitation("token", account);
     expect([asked[1]?.path, JSON.parse(String(asked[1]?.init.body))]).toEqual(["/v1/invitations/accept", { token: "token", ...account, device_kind: 4 }]);
+  });
+
+  it("a visitor of a demonstration enters without a password", async () => {
+    const asked = answering(() => new Response(JSON.stringify(answer)));
+    expect(await enterDemo("member")).toEqual({ server: "", credential: "c", user: "2", device: "3", org: "4", name: "ada" });
+    expect([asked[0]?.path, JSON.parse(String(asked[0]?.init.body))]).toEqual(["/v1/demo/sign-in", { who: "member" }]);
   });
 
   it("know the links that lead nowhere, and have words for the rest", () => {

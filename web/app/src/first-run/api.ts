@@ -94,3 +94,24 @@ export const changePassword = (credential: string, old: string, fresh: string): 
 export const createInvitation = (credential: string, wish: InvitationWish): Promise<NewInvitation> => ask("/v1/admin/invitations", { credential, body: wish });
 
 export const readMe = (credential: string, signal?: AbortSignal): Promise<Me> => ask("/v1/me", { credential, ...(signal ? { signal } : {}) });
+
+/** Somebody as whom a visitor of a demonstration may look around. */
+export interface DemoPerson {
+  readonly who: "admin" | "member";
+  readonly name: string;
+  readonly display_name: string;
+}
+
+/** What a demonstration offers, and where its messages come from. */
+export interface Demo {
+  readonly people: readonly DemoPerson[];
+  readonly source: string;
+}
+
+/** @throws Fault `absent` where there is no way in without a password */
+export const readDemo = (signal: AbortSignal): Promise<Demo> => ask("/v1/demo", { signal });
+
+/** Signs a visitor in. */
+export async function enterDemo(who: DemoPerson["who"]): Promise<Session> {
+  return sessionOf(await ask<SignedIn>("/v1/demo/sign-in", { body: { who } }));
+}
