@@ -33,3 +33,7 @@ mod points;
 mod power;
 #[path = "binary/security.rs"]
 mod security;
+#[path = "../../tenon-gateway/tests/end_to_end/matrix/source.rs"]
+mod source;
+#[path = "binary/weak_network.rs"]
+mod weak_network;

@@ -5,6 +5,7 @@
 
 mod people;
 mod rows;
+mod source;
 mod table;
 
 use people::{INSIDE, OUTSIDE, ROUTE, World};

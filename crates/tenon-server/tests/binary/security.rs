@@ -9,8 +9,6 @@ use serde_json::json;
 use crate::harness::Place;
 
 const EXPECT: &str = include_str!("../../../../security/expect.toml");
-const ADMIN_ROUTES: &str = include_str!("../../src/serve/observe.rs");
-const PAGES: &str = include_str!("../../src/serve/pages.rs");
 const LINES: &str = include_str!("../../src/admin.rs");
 const TOKEN: &str = "an-operator-token";
 
@@ -27,13 +25,13 @@ fn status(url: &str, method: &str, path: &str, bearer: Option<&str>) -> String {
     text.split(' ').nth(1).unwrap().to_owned()
 }
 
-/// Routes of a router's source: `METHOD path`.
-fn routes_of(source: &str) -> Vec<String> {
-    let routes = source.split(".route(\"").skip(1).map(|rest| {
-        let (path, rest) = rest.split_once("\", ").unwrap();
-        format!("{} {path}", rest.split('(').next().unwrap().to_uppercase())
-    });
-    sorted(routes.collect())
+/// `METHOD path` of the binary's own routes: those of the admin listener, or the others, which are public.
+fn routes(is_admin: bool) -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let all = crate::source::routes_below(&folder).into_iter();
+    all.filter(|(_, file)| file.ends_with("serve/observe.rs") == is_admin)
+        .map(|(route, _)| route)
+        .collect()
 }
 
 /// Calls of the administrative socket, from the source of its requests: `user_add`.
@@ -80,7 +78,7 @@ fn word(table: &toml::Table, name: &str, caller: &str) -> String {
 /// Metrics and the planned stop are the operator's; a member's credential is worth nothing there.
 #[test]
 fn the_admin_listener_asks_for_its_token() {
-    let exist = routes_of(ADMIN_ROUTES);
+    let exist = routes(true);
     let table = rows("admin", &exist);
     let place = Place::new();
     let file = place.dir.join("token");
@@ -111,7 +109,7 @@ fn the_admin_listener_asks_for_its_token() {
 /// The pages of the client are for everybody.
 #[test]
 fn pages_are_open() {
-    let table = rows("page", &routes_of(PAGES));
+    let table = rows("page", &routes(false));
     let place = Place::new();
     let server = place.serve();
     for (name, bearer) in [("nobody", None), ("garbage", Some("x"))] {

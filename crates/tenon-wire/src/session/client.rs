@@ -186,11 +186,13 @@ impl ClientSession {
         self.beat.rtt
     }
 
-    /// Sends a Ping that states its own successor.
+    /// Sends a Ping that states its own successor. While an earlier one is unanswered the time of that one counts: a device
+    /// that asks again and again would never learn that nobody is there.
     pub fn ping(&mut self, ping: &Ping, now: Deadline) {
-        let rtt = self.beat.rtt;
+        let Beat { rtt, is_open, is_told, sent_at, .. } = self.beat;
+        let sent_at = if is_open && !is_told { sent_at } else { now };
         self.beat =
-            Beat { next_s: ping.next_s.max(1), sent_at: now, is_open: true, is_told: false, rtt };
+            Beat { next_s: ping.next_s.max(1), sent_at, is_open: true, is_told: false, rtt };
         self.push(kind::PING, 0, ping);
     }
 

@@ -245,6 +245,28 @@ fn beats_are_due_missed_and_measured() {
     assert_eq!(pair.client.deadline(), at(90));
 }
 
+/// Whoever asks again and again whether the link lives still learns in time that it does not.
+#[test]
+fn a_further_ping_buys_a_dead_link_no_time() {
+    let mut pair = Pair::live();
+    let ping = Ping { next_s: 60, ..Ping::default() };
+    for second in [1, 3, 5] {
+        pair.client.ping(&ping, at(second));
+    }
+    assert_eq!(pair.client.handle_timeout(at(5)), None);
+    assert_eq!(pair.client.handle_timeout(at(6)), Some(ClientEvent::BeatMissed));
+
+    let mut pair = Pair::live();
+    pair.client.ping(&ping, at(1));
+    pair.client.ping(&ping, at(3));
+    pair.now = at(4);
+    pair.server.pong(0, &Pong::default());
+    pair.run();
+    assert_eq!(pair.client.rtt(), Duration::from_secs(3), "of the first one");
+    assert_eq!(pair.client.handle_timeout(at(8)), None, "one answer is enough");
+    assert_eq!(pair.client.deadline(), at(61));
+}
+
 #[test]
 fn lists_above_their_bound_are_refused_and_the_link_lives() {
     let mut pair = Pair::live();

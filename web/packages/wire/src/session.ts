@@ -136,10 +136,13 @@ export class ClientSession {
     return this.requests.size;
   }
 
-  /** Sends a Ping that states its own successor. */
+  /**
+   * Sends a Ping that states its own successor. While an earlier one is unanswered the time of that one counts: a device that
+   * asks again and again would never learn that nobody is there.
+   */
   ping(ping: m.Ping, now: number): void {
     this.nextMs = Math.max(1, ping.nextS) * 1_000;
-    this.sentAt = now;
+    if (!this.isOpen || this.isTold) this.sentAt = now;
     this.isOpen = true;
     this.isTold = false;
     this.push(kind.PING, 0, m.Ping.encode(ping));

@@ -95,6 +95,14 @@ describe("session", () => {
     expect(session.handleTimeout(60_000)).toEqual({ type: "beatDue" });
   });
 
+  it("a further ping buys a dead link no time", () => {
+    const { session } = open();
+    session.handleBytes(welcome(), 0);
+    for (const at of [1_000, 3_000, 5_000]) session.ping({ n: 1, nextS: 60, ack: undefined }, at);
+    expect(session.handleTimeout(5_999)).toBeUndefined();
+    expect(session.handleTimeout(6_000)).toEqual({ type: "beatMissed" });
+  });
+
   it("ends with the peer's close", () => {
     const { session } = open();
     const close = encodeFrame(kind.CLOSE, 0, Close.encode(Close.of({ reason: 2, text: "newer" })));

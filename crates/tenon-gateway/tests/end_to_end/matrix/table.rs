@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 const EXPECT: &str = include_str!("../../../../../security/expect.toml");
 const NUMBERS: &str = include_str!("../../../../tenon-wire/src/number.rs");
-const ROUTES: &str = include_str!("../../../src/http.rs");
 
 /// `security/expect.toml`.
 pub(crate) struct Table(toml::Table);
@@ -24,14 +23,10 @@ pub(crate) fn constants(module: &str) -> Vec<(String, u32)> {
     found
 }
 
-/// Routes of a router's source: `METHOD path`.
-fn routes_of(source: &str) -> BTreeSet<String> {
-    let routes = source.split(".route(\"").skip(1).map(|rest| {
-        let (path, rest) = rest.split_once("\", ").expect("a route");
-        let method = rest.split('(').next().expect("its method").to_uppercase();
-        format!("{method} {path}")
-    });
-    routes.collect()
+/// `METHOD path` of every route of the gateway.
+fn routes() -> BTreeSet<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    super::source::routes_below(&folder).into_iter().map(|(route, _)| route).collect()
 }
 
 impl Table {
@@ -80,7 +75,7 @@ impl Table {
             assert_eq!(rows, exist, "rows of {group} and constants of {module}");
         }
         let rows: BTreeSet<String> = self.names("http").into_iter().collect();
-        assert_eq!(rows, routes_of(ROUTES), "rows of http and routes");
+        assert_eq!(rows, routes(), "rows of http and routes");
         self.check_rules();
     }
 
