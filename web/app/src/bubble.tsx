@@ -2,7 +2,7 @@
 
 import { type Outgoing, shownOf } from "@tenon/client";
 import { flag, type MessageRow } from "@tenon/wire";
-import { type KeyboardEvent, memo, useState } from "react";
+import { type FocusEvent, type KeyboardEvent, memo, type PointerEvent, useState } from "react";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
 import { useQuoted } from "./list/use-quoted.js";
 import { oneLine } from "./preview.js";
@@ -45,6 +45,14 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
   const isMention = (row.flags & (flag.MENTION_ME | flag.MENTION_ALL)) !== 0 && !isOwn;
   const name = isOwn ? words("you") : sender.name;
   const classes = ["msg", isOwn ? "is-own" : "", isFirst ? "is-first" : "", isLast ? "is-last" : "", isMention ? "is-mention" : "", props.isLit ? "is-lit" : ""];
+  // What can be done is drawn for the one message in hand: a screen full of buttons would cost more than its texts.
+  const [isActive, setActive] = useState(false);
+  const onBlur = (event: FocusEvent<HTMLElement>) => {
+    if (!event.currentTarget.contains(event.relatedTarget) && !event.currentTarget.matches(":hover")) setActive(false);
+  };
+  const onLeave = (event: PointerEvent<HTMLElement>) => {
+    if (!event.currentTarget.contains(document.activeElement)) setActive(false);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
     if (event.key === "r") props.onReply?.(row);
@@ -54,7 +62,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
     event.preventDefault();
   };
   return (
-    <article data-testid="message" className={classes.filter(Boolean).join(" ")} data-seq={row.seq} tabIndex={-1} aria-label={`${name}, ${clock(Number(row.ts), language)}`} onKeyDown={onKeyDown}>
+    <article data-testid="message" className={classes.filter(Boolean).join(" ")} data-seq={row.seq} tabIndex={-1} aria-label={`${name}, ${clock(Number(row.ts), language)}`} onKeyDown={onKeyDown} onFocus={() => setActive(true)} onBlur={onBlur} onPointerEnter={() => setActive(true)} onPointerLeave={onLeave}>
       {!isOwn && !isDirect && <span className="msg-face">{isLast && <Avatar id={row.sender} name={sender.name} size={34} />}</span>}
       <div className="bubble">
         {isFirst && !isOwn && !isDirect && <span className={`msg-name hue-${hueOf(row.sender)}`}>
@@ -79,7 +87,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
             {replies === 1 ? words("repliesOne") : words("replies", { n: replies })}
           </button>
         )}
-        <Actions row={row} text={shown.type === "text" ? shown.text : ""} onReply={props.onReply} onThread={props.onThread} />
+        {isActive && <Actions row={row} text={shown.type === "text" ? shown.text : ""} onReply={props.onReply} onThread={props.onThread} />}
       </div>
     </article>
   );

@@ -5,7 +5,7 @@ import type { MessageRow } from "@tenon/wire";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ConnectionBar } from "./connection-bar.js";
 import { Composer, type ComposerProps } from "./composer.js";
-import { go, useCalm, useClient, useLanguage, useTitle, useValue, useWords } from "./hooks.js";
+import { go, useCalm, useClient, useLanguage, useNarrow, useTitle, useValue, useWords } from "./hooks.js";
 import { InfoPanel } from "./info-panel.js";
 import { useEscape } from "./keys.js";
 import { MessageList } from "./message-list.js";
@@ -41,6 +41,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
   const client = useClient();
   const words = useWords();
   const language = useLanguage();
+  const isNarrow = useNarrow();
   const line = useValue(client.conversation(conv));
   const isComplete = useValue(client.isListComplete);
   const title = useTitle(line);
@@ -80,9 +81,11 @@ export function Chat({ conv }: { readonly conv: bigint }) {
             <Icon name="info" />
           </button>
         </header>
-        <div className="only-narrow chat-bar">
-          <ConnectionBar />
-        </div>
+        {isNarrow && (
+          <div className="chat-bar">
+            <ConnectionBar />
+          </div>
+        )}
         {timeline ? <MessageList key={`${conv}`} timeline={timeline} line={line} title={title} onReply={setReplyTo} onThread={openThread} /> : <div className="messages" />}
         {line === undefined && isComplete ? (
           <p className="chat-closed">{words("refusedNotMember")}</p>

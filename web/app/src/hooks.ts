@@ -88,3 +88,16 @@ export function useOnline(): boolean {
     () => navigator.onLine,
   );
 }
+
+const narrow = globalThis.matchMedia?.("(max-width: 760px)");
+
+/** True while list and chat are two screens. */
+export function useNarrow(): boolean {
+  return useSyncExternalStore(
+    (told) => {
+      narrow?.addEventListener("change", told);
+      return () => narrow?.removeEventListener("change", told);
+    },
+    () => narrow?.matches ?? false,
+  );
+}

@@ -5,7 +5,7 @@ import { type KeyboardEvent, useDeferredValue, useMemo, useRef, useState } from 
 import { ConnectionBar } from "./connection-bar.js";
 import { ConversationRow } from "./conversation-row.js";
 import { findLines, isUnread } from "./conversations.js";
-import { go, useCalm, useClient, useNow, usePerson, useValue, useWords } from "./hooks.js";
+import { go, useCalm, useClient, useNarrow, useNow, usePerson, useValue, useWords } from "./hooks.js";
 import { wordOf } from "./refusal.js";
 import { Avatar } from "./views/avatar.js";
 import { Icon } from "./views/icon.js";
@@ -28,6 +28,7 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
   const lines = useCalm(client.conversations, CALM_MS);
   const me = usePerson(client.me);
   const now = useNow(LIST_TICK_MS);
+  const isNarrow = useNarrow();
   const [query, setQuery] = useState("");
   const [isUnreadOnly, setUnreadOnly] = useState(false);
   const wanted = useDeferredValue(query.trim());
@@ -73,7 +74,7 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
         )}
       </div>
       {wanted === "" && <Filter isUnreadOnly={isUnreadOnly} count={lines.filter(isUnread).length} onChange={setUnreadOnly} />}
-      <ConnectionBar />
+      {!(isNarrow && open !== undefined) && <ConnectionBar />}
       <span className="sr-only" role="status">
         {wanted === "" ? "" : words("searchResults", { n: found.length })}
       </span>
