@@ -169,7 +169,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 
 /// The flags of this run, and the switch.
 #[expect(clippy::disallowed_methods, reason = "a tool passes on the environment it was started in")]
-fn bugs_flags() -> String {
+pub(crate) fn bugs_flags() -> String {
     let given = std::env::var("RUSTFLAGS").unwrap_or_default();
     format!("{given} --cfg bugs").trim().to_owned()
 }

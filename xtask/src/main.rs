@@ -15,8 +15,10 @@ mod dependencies;
 mod finding;
 mod floors;
 mod npm;
+mod power;
 mod serve;
 mod tidy;
+mod tier;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +29,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   serve         builds the web client and the binary, runs `tenon serve`; further arguments go to it
-  check         what CI runs: all of the below
+  check         the gate, what CI runs: all down to browser
   fmt           formatting is as cargo fmt leaves it
   floors        crates import lower floors only
   tidy          sizes, front pages, error pages, feature table, laws, links
@@ -38,6 +40,9 @@ cargo xtask COMMAND
   doc           documentation builds without broken links
   web           types and tests of the web client (needs npm)
   browser       the web client in a real browser against the server (needs npm and chromium)
+  t2            a night: all crash points, disk errors, 2,000 kills, 20,000 seeds, planted bugs, fuzzing; parts may be named
+  t3            a day: power cuts with their negative control, the archive, 200,000 seeds, an hour for each fuzz target
+  power-cuts    a virtual machine whose power goes: [--count N] [--without-sync] [--seed N] [--binary PATH]
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +52,9 @@ fn main() -> ExitCode {
     let root = root();
     match command.as_str() {
         "serve" => serve::run(&root, &rest),
+        "t2" => tier::t2(&root, &rest),
+        "t3" => tier::t3(&root, &rest),
+        "power-cuts" => power::run(&root, &rest),
         "check" => check::run(&root),
         "fmt" | "lint" | "test" | "bugs" | "doc" | "web" | "browser" => {
             check::run_one(&root, &command, &rest)

@@ -25,6 +25,10 @@ mod errors;
 mod harness;
 #[path = "binary/interpose.rs"]
 mod interpose;
+#[path = "binary/kills.rs"]
+mod kills;
+#[path = "binary/load.rs"]
+mod load;
 #[path = "binary/newcomer.rs"]
 mod newcomer;
 #[path = "binary/points.rs"]

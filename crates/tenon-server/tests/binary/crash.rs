@@ -52,7 +52,8 @@ pub(crate) async fn device_with(
     let mut options = ClientOptions::new(format!("tcp://{address}").parse().unwrap(), auth);
     options.store = store;
     options.record = Some(RecordTo { path, actor });
-    options.engine.backoff_max = Duration::from_millis(500);
+    options.engine.backoff_min = Duration::from_millis(20);
+    options.engine.backoff_max = Duration::from_millis(200);
     let (client, mut events) = Client::connect(options).await.unwrap();
     let heard = Heard::default();
     let told = Arc::clone(&heard);
@@ -193,7 +194,7 @@ pub(crate) async fn wait(done: impl Fn() -> bool, what: &str) {
     }
 }
 
-/// `CRASH_MESSAGES=100000 CRASH_KILLS=10 cargo test --release -p tenon-server crash` is the full size.
+/// `CRASH_MESSAGES=100000 CRASH_EXCHANGE_KILLS=10 cargo test --release -p tenon-server crash` is the full size.
 pub(crate) fn size(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -215,5 +216,5 @@ pub(crate) fn draw(state: &mut u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_devices_hear_everything_once_over_kills() {
-    exchange(size("CRASH_MESSAGES", 4_000), size("CRASH_KILLS", 3)).await;
+    exchange(size("CRASH_MESSAGES", 4_000), size("CRASH_EXCHANGE_KILLS", 3)).await;
 }

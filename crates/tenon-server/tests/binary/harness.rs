@@ -60,18 +60,7 @@ impl Place {
         environment: &[(String, String)],
     ) -> Result<Server, ExitStatus> {
         let ready = self.dir.join("ready.json");
-        if ready.exists() {
-            std::fs::remove_file(&ready).unwrap();
-        }
-        let mut command = binary();
-        command.arg("serve").arg("--data").arg(&self.data);
-        if !args.contains(&"--listen") {
-            command.args(["--listen", "127.0.0.1:0"]);
-        }
-        command.arg("--ready-file").arg(&ready).args(args);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        let errors = std::fs::File::create(self.dir.join("server.log")).unwrap();
-        let mut child = command.stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+        let mut child = self.launch(args, environment);
         let begun = Instant::now();
         let ready = loop {
             if let Ok(text) = std::fs::read(&ready) {
@@ -86,6 +75,23 @@ impl Place {
         let url = ready["public_url"].as_str().unwrap().to_owned();
         let address = url.split("//").nth(1).unwrap().to_owned();
         Ok(Server { child, ready, address, url })
+    }
+
+    /// Starts the server and does not wait for it.
+    pub(crate) fn launch(&self, args: &[&str], environment: &[(String, String)]) -> Child {
+        let ready = self.dir.join("ready.json");
+        if ready.exists() {
+            std::fs::remove_file(&ready).unwrap();
+        }
+        let mut command = binary();
+        command.arg("serve").arg("--data").arg(&self.data);
+        if !args.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.arg("--ready-file").arg(&ready).args(args);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let errors = std::fs::File::create(self.dir.join("server.log")).unwrap();
+        command.stdout(Stdio::null()).stderr(errors).spawn().unwrap()
     }
 
     pub(crate) fn log(&self) -> String {

@@ -4,21 +4,17 @@
 //! and stays; what only lay in the guest's page cache is gone. `POWER_LAZY` is the negative control: the same binary over
 //! a C library that syncs nothing must lose acked messages, or the suite proves nothing.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tenon_client::driver::StoreChoice;
 
-use crate::crash::{Device, device_with, draw, judge, seed, size, timeline, wait};
-use crate::harness::{PATIENCE, Place};
+use crate::crash::{device_with, draw, seed, size, timeline};
+use crate::harness::Place;
+use crate::load::{Acked, Sender, connect, settle};
 use crate::points::{Template, copy};
-
-/// Sends under way at once on each device.
-const LANES: usize = 3;
 
 /// Kernel and root of the guest.
 struct Image(PathBuf);
@@ -42,7 +38,8 @@ impl Image {
     fn boot(&self, disk: &Path, port: u16, serial: &Path, is_lazy: bool) -> Machine {
         let mut qemu = Command::new("qemu-system-x86_64");
         let lazy = if is_lazy { " power_lazy" } else { "" };
-        let append = format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on{lazy}");
+        let append =
+            format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check{lazy}");
         let drive = format!("file={},format=raw,if=virtio,cache=writeback", disk.display());
         let net = format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:7700");
         qemu.args(["-accel", "tcg", "-cpu", "qemu64,+rdrand", "-m", "512", "-smp", "1"]);
@@ -88,65 +85,6 @@ impl Drop for Machine {
     }
 }
 
-/// Messages that were acked, by seq.
-#[derive(Default)]
-struct Acked {
-    ids: Mutex<BTreeMap<u64, u64>>,
-    count: AtomicU64,
-    is_enough: AtomicBool,
-}
-
-impl Acked {
-    /// Sends on all lanes of a device until it is enough.
-    fn send(self: &Arc<Self>, template: &Template, who: usize, device: &Device) -> Vec<Sender> {
-        let lane = |lane: usize| {
-            let (client, acked, conv) = (device.client.clone(), Arc::clone(self), template.conv);
-            let is_enough = move || acked.is_enough.load(Ordering::Relaxed);
-            let acked = Arc::clone(self);
-            tokio::spawn(async move {
-                let mut n = 0;
-                while !is_enough() {
-                    let text = format!("{who} {lane} {n} {}", "x".repeat(n % 16 * 100));
-                    let sent = client.send_text(conv, text).await.unwrap();
-                    let before = acked.ids.lock().unwrap().insert(sent.seq.0, sent.message_id.0);
-                    assert_eq!(before, None, "seq {} was given twice", sent.seq.0);
-                    acked.count.fetch_add(1, Ordering::Relaxed);
-                    n += 1;
-                }
-            })
-        };
-        (0..LANES).map(lane).collect()
-    }
-
-    fn rows(&self) -> Vec<(u64, u64)> {
-        self.ids.lock().unwrap().iter().map(|(seq, id)| (*seq, *id)).collect()
-    }
-
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-}
-
-type Sender = tokio::task::JoinHandle<()>;
-
-/// Waits until the next message is acked.
-async fn next_ack(acked: &Acked, machine: &Machine) {
-    let (before, begun) = (acked.count(), Instant::now());
-    while acked.count() == before {
-        assert!(begun.elapsed() < PATIENCE, "no ack: {}", machine.said());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn connect(template: &Template, place: &Place, address: &str) -> [Device; 2] {
-    let device = |label: &'static str, token: String| {
-        let folder = place.dir.join(label);
-        async move { device_with(address, &token, folder, StoreChoice::Memory, template.conv).await }
-    };
-    let [ada, bob] = template.tokens.clone();
-    [device("ada", ada).await, device("bob", bob).await]
-}
-
 /// One data disk over all cuts, and devices that go on.
 async fn cuts(image: &Image, count: usize, seed: &mut u64) {
     let (template, place) = (Template::new(), Place::new());
@@ -157,17 +95,14 @@ async fn cuts(image: &Image, count: usize, seed: &mut u64) {
     let mut machine = image.boot(&disk, port, &serial, false);
     let devices = connect(&template, &place, &address).await;
     let acked = Arc::new(Acked::default());
-    let mut senders = Vec::new();
-    for (who, device) in devices.iter().enumerate() {
-        senders.extend(acked.send(&template, who, device));
-    }
+    let senders = acked.send_all(&template, &devices);
     let (mut cuts, mut early) = (0, 0);
     while cuts < count {
         if draw(seed).is_multiple_of(5) {
             early += 1;
             tokio::time::sleep(Duration::from_millis(draw(seed) % 8000)).await;
         } else {
-            next_ack(&acked, &machine).await;
+            acked.next(|| machine.said()).await;
             tokio::time::sleep(Duration::from_millis(draw(seed) % 3000)).await;
         }
         machine.said();
@@ -178,24 +113,10 @@ async fn cuts(image: &Image, count: usize, seed: &mut u64) {
         }
         machine = image.boot(&disk, port, &serial, false);
     }
-    next_ack(&acked, &machine).await;
-    acked.is_enough.store(true, Ordering::Relaxed);
-    for sender in senders {
-        tokio::time::timeout(PATIENCE, sender).await.expect("all sends settle").unwrap();
-    }
-    let rows = acked.rows();
-    for device in &devices {
-        let heard = Arc::clone(&device.heard);
-        wait(|| heard.lock().unwrap().messages.last() == rows.last(), "the last is heard").await;
-        assert_eq!(timeline(&device.client, template.conv).await, rows, "once, in one order");
-    }
-    for device in devices {
-        device.client.record_rest().await.unwrap();
-        device.client.close().await.unwrap();
-    }
-    judge(&place, &["ada", "bob"], rows.len());
+    acked.next(|| machine.said()).await;
+    let count = settle(&template, &place, &acked, senders, devices).await;
     assert!(machine.said().contains("power: verified"));
-    println!("power cuts: {cuts} ({early} early), {} messages acked, 0 lost", rows.len());
+    println!("power cuts: {cuts} ({early} early), {count} messages acked, 0 lost");
 }
 
 /// Each cut on a disk of its own, without any sync: in how many of them acked messages are missing afterwards.
@@ -212,7 +133,7 @@ async fn cuts_without_sync(image: &Image, count: usize, seed: &mut u64) -> usize
         let devices = connect(&template, &place, &address).await;
         let acked = Arc::new(Acked::default());
         let senders = acked.send(&template, 0, &devices[0]);
-        next_ack(&acked, &machine).await;
+        acked.next(|| machine.said()).await;
         tokio::time::sleep(Duration::from_millis(draw(seed) % 3000)).await;
         machine.cut();
         senders.iter().for_each(Sender::abort);
