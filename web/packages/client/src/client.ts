@@ -6,7 +6,7 @@
 import {
   AddMembers, Collection, CollectionPage, ConvKind, ConvMeta, CreateConversation, DeviceInfo, EMPTY, eventType, GetCollection, GetMessages, GetRoster, HistoryPage, Leave, type Member,
   type MessageRow, method, type MessageType, Op, OpenDirect, opType, RemoveDevice, RemoveMembers, ResolvedNames, ResolveNames, RosterPage, setting, SetConversation, SetSummary, Summary, type Send,
-  EntityHint, type Ephemeral, type SyncEvent, Watch,
+  Edit, EntityHint, Ephemeral, ephemeralType, React, Recall, type SyncEvent, Watch,
 } from "@tenon/wire";
 import { type Connection, connectionOf, newConnection } from "./connection.js";
 import { type Connect, webSocketTo } from "./driver.js";
@@ -213,6 +213,26 @@ export class Client {
   async send(send: Send): Promise<bigint> {
     const answer = await this.tabs.ask({ type: "send", send, after: 0n });
     return queuedOf(answer);
+  }
+
+  /** Replaces the content of an own message; resolves when the server has done it. @throws Refused */
+  async edit(conv: bigint, seq: bigint, content: Pick<Send, "kind" | "body" | "mentions">): Promise<void> {
+    await this.op(conv, opType.EDIT, Edit, Edit.of({ seq, kind: content.kind, body: content.body, mentions: content.mentions }));
+  }
+
+  /** Takes a message back for everybody. @throws Refused */
+  async recall(conv: bigint, seq: bigint): Promise<void> {
+    await this.op(conv, opType.RECALL, Recall, Recall.of({ seq }));
+  }
+
+  /** Sets or takes away a reaction of the user. @throws Refused */
+  async react(conv: bigint, seq: bigint, code: string, on: boolean): Promise<void> {
+    await this.op(conv, opType.REACT, React, { seq, code, on });
+  }
+
+  /** Tells the others that the user writes; lossy, and nothing is kept. */
+  typing(conv: bigint): void {
+    this.tabs.tell({ type: "ephemeral", ephemeral: Ephemeral.of({ conv, type: ephemeralType.TYPING }) });
   }
 
   /** Sends a failed message once more. */

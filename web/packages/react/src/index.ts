@@ -1,0 +1,182 @@
+//! Tenon's stores as React hooks.
+//!
+//! Takes a client of `@tenon/client`, gives what it holds: every hook is `useSyncExternalStore` over a store of the client,
+//! so nothing is copied into components, nothing tears, and StrictMode may do everything twice. Not here: what anything
+//! looks like.
+
+import { type Client, type Connection, type ListLine, type Mention, type Outgoing, type Person, type Readable, Refused, textMessage, type TimelineView, type Timeline, Value } from "@tenon/client";
+import type { Member, MessageRow } from "@tenon/wire";
+import { createContext, createElement, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+
+const Context = createContext<Client | undefined>(undefined);
+
+/** Gives a client to the hooks below it. */
+export function TenonProvider({ client, children }: { readonly client: Client; readonly children?: ReactNode }) {
+  return createElement(Context.Provider, { value: client }, children);
+}
+
+/** The client of the provider above. @throws if there is none */
+export function useClient(): Client {
+  const client = useContext(Context);
+  if (client === undefined) throw new Error("no TenonProvider above this component");
+  return client;
+}
+
+/** The present value of a store; the component is drawn again when it changes. */
+export const useReadable = <T>(store: Readable<T>): T => useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
+
+/** How the client stands to the server: state, reason, when the next try is due. */
+export const useConnectionState = (): Connection => useReadable(useClient().status);
+
+/** Which lines of the list. */
+export interface ConversationsOptions {
+  /** Only these; keep the function the same between drawings. */
+  readonly filter?: (line: ListLine) => boolean;
+  /** Lines at first, and with every `loadMore`; all of them unless told. */
+  readonly window?: number;
+}
+
+/** A part of the list. */
+export interface Conversations {
+  /** Pinned first, then newest first. */
+  readonly lines: readonly ListLine[];
+  /** All that match, shown or not. */
+  readonly total: number;
+  /** False while the list is still being read. */
+  readonly isComplete: boolean;
+  readonly loadMore: () => void;
+}
+
+/** The conversation list. */
+export function useConversations({ filter, window = Number.POSITIVE_INFINITY }: ConversationsOptions = {}): Conversations {
+  const client = useClient();
+  const all = useReadable(client.conversations);
+  const isComplete = useReadable(client.isListComplete);
+  const [pages, setPages] = useState(1);
+  const loadMore = useCallback(() => setPages((held) => held + 1), []);
+  return useMemo(() => {
+    const matching = filter ? all.filter(filter) : all;
+    return { lines: matching.slice(0, window * pages), total: matching.length, isComplete, loadMore };
+  }, [all, filter, window, pages, isComplete, loadMore]);
+}
+
+/** One line of the list; `undefined` while the user is no member. */
+export const useConversation = (conv: bigint): ListLine | undefined => useReadable(useClient().conversation(conv));
+
+/** A user; the name is empty until it is known. */
+export const usePerson = (user: bigint): Person => useReadable(useClient().people.person(user));
+
+/** Members of a group, empty until they are read. */
+export const useMembers = (conv: bigint): readonly Member[] => useReadable(useClient().members(conv));
+
+/** What is not read. */
+export interface Unread {
+  /** Messages, of one conversation or of all that are not muted. */
+  readonly count: bigint;
+  /** Conversations with something unread. */
+  readonly conversations: number;
+  /** The user was mentioned above the read mark. */
+  readonly isMentioned: boolean;
+}
+
+/** `Summary.notify` of a conversation that is muted. */
+const NOTIFY_NONE = 2;
+
+/** Unread messages of one conversation, or of all together. */
+export function useUnread(conv?: bigint): Unread {
+  const client = useClient();
+  const lines = useReadable(client.conversations);
+  const held = useRef<Unread>({ count: 0n, conversations: 0, isMentioned: false });
+  return useMemo(() => {
+    const mine = lines.filter((line) => (conv === undefined ? line.summary?.notify !== NOTIFY_NONE : line.conv === conv) && line.unread > 0n);
+    const next = {
+      count: mine.reduce((sum, line) => sum + line.unread, 0n),
+      conversations: mine.length,
+      isMentioned: mine.some((line) => line.mentionSeq > line.readSeq),
+    };
+    const { count, conversations, isMentioned } = held.current;
+    if (next.count !== count || next.conversations !== conversations || next.isMentioned !== isMentioned) held.current = next;
+    return held.current;
+  }, [lines, conv]);
+}
+
+/** A message window and what is on its way out. */
+export interface Messages {
+  /** By rising seq. */
+  readonly rows: readonly MessageRow[];
+  /** Own messages without a place yet, by the order of sending; those with a `failedCode` wait for the user. */
+  readonly outgoing: readonly Outgoing[];
+  readonly isLoading: boolean;
+  /** Nothing visible lies above the first row. */
+  readonly isFloor: boolean;
+  /** False while the rows are only what happens to be stored. */
+  readonly isVerified: boolean;
+  /** Reads one page above; resolves when it is shown. */
+  readonly loadOlder: () => Promise<void>;
+  /** The user has read up to here. */
+  readonly markRead: (seq: bigint) => void;
+}
+
+const nothing = new Value<TimelineView>({ rows: [], outgoing: [], isFloor: false, isLoading: true, isVerified: false });
+
+/** The newest messages of a conversation, as long as the component is on the screen. */
+export function useMessages(conv: bigint): Messages {
+  const client = useClient();
+  const [timeline, setTimeline] = useState<Timeline>();
+  useEffect(() => {
+    setTimeline(client.openTimeline(conv));
+    return () => client.closeTimeline(conv);
+  }, [client, conv]);
+  // Between two conversations the window of the old one must not be shown as that of the new one.
+  const isCurrent = timeline?.conv === conv;
+  const view = useReadable(isCurrent ? timeline.view : nothing);
+  const loadOlder = useCallback(() => timeline?.loadOlder() ?? Promise.resolve(), [timeline]);
+  const markRead = useCallback((seq: bigint) => client.markRead(conv, seq), [client, conv]);
+  return useMemo(() => ({ ...view, loadOlder, markRead }), [view, loadOlder, markRead]);
+}
+
+/** What a text message may carry. */
+export interface SendOptions {
+  readonly replyTo?: bigint;
+  readonly mentions?: readonly Mention[];
+}
+
+/** Ways to write into a conversation. `error` is the last refusal that happened at once, until the next try. */
+export interface Sending {
+  /** Resolves with the local id once the message is durable on this device, also without a network. @throws Refused */
+  readonly send: (text: string, options?: SendOptions) => Promise<bigint>;
+  readonly edit: (seq: bigint, text: string, options?: Pick<SendOptions, "mentions">) => Promise<void>;
+  readonly recall: (seq: bigint) => Promise<void>;
+  readonly react: (seq: bigint, code: string, on: boolean) => Promise<void>;
+  readonly retry: (local: bigint) => Promise<void>;
+  readonly discard: (local: bigint) => Promise<void>;
+  readonly typing: () => void;
+  readonly error: Refused | undefined;
+}
+
+/** Sends into a conversation. */
+export function useSend(conv: bigint): Sending {
+  const client = useClient();
+  const [error, setError] = useState<Refused>();
+  return useMemo(() => {
+    const tried = async <T>(doing: Promise<T>): Promise<T> => {
+      setError(undefined);
+      try {
+        return await doing;
+      } catch (fault) {
+        if (fault instanceof Refused) setError(fault);
+        throw fault;
+      }
+    };
+    return {
+      send: (text, { replyTo = 0n, mentions = [] } = {}) => tried(client.send(textMessage(conv, text, mentions, replyTo))),
+      edit: (seq, text, { mentions = [] } = {}) => tried(client.edit(conv, seq, textMessage(conv, text, mentions))),
+      recall: (seq) => tried(client.recall(conv, seq)),
+      react: (seq, code, on) => tried(client.react(conv, seq, code, on)),
+      retry: (local) => tried(client.retry(local)),
+      discard: (local) => tried(client.discard(local)),
+      typing: () => client.typing(conv),
+      error,
+    } satisfies Sending;
+  }, [client, conv, error]);
+}
