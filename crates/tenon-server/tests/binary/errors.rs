@@ -47,7 +47,16 @@ async fn an_error_of_the_log_ends_the_server_and_loses_nothing() {
             // Behind the start, before the last message: there are more than 200 writes of messages.
             let at = 20 + draw(&mut seed) % 150;
             let part = draw(&mut seed) % 1000;
-            let worse = Worse { at, deed, row: 1, part, only: "log/seg-", kind, is_buffered };
+            let worse = Worse {
+                at,
+                deed,
+                row: 1,
+                part,
+                only: "log/seg-",
+                kind,
+                is_buffered,
+                ..Worse::default()
+            };
             let ran = talk_over(&template, &worse).await;
             fails_stop(&worse, &ran);
         }
@@ -61,7 +70,7 @@ async fn an_error_of_the_store_is_told_and_loses_nothing() {
         for (kind, deed) in STORE {
             let (at, part) = (1 + draw(&mut seed) % 60, draw(&mut seed) % 1000);
             // All from there on: a disk that got bad.
-            let worse = Worse { at, deed, row: 0, part, only: "store/", kind, is_buffered: false };
+            let worse = Worse { at, deed, row: 0, part, only: "store/", kind, ..Worse::default() };
             let ran = talk_over(&template, &worse).await;
             let is_met = ran.operations.len() as u64 >= at;
             let is_told =

@@ -15,11 +15,11 @@ pub(crate) const CRASHED: i32 = 77;
 pub(crate) struct Worse {
     /// Number of the operation, from 1; 0 = nothing happens, operations are counted.
     pub(crate) at: u64,
-    /// `crash`, `torn`, `short`, `eio` or `enospc`.
+    /// `crash`, `power`, `torn`, `short`, `eio` or `enospc`.
     pub(crate) deed: &'static str,
     /// How many in a row fail; 0 = all from there on.
     pub(crate) row: u64,
-    /// Thousandths of a torn write that are done.
+    /// Thousandths of a torn write that are done; what a power cut takes.
     pub(crate) part: u64,
     /// Only paths with this in them.
     pub(crate) only: &'static str,
@@ -27,6 +27,8 @@ pub(crate) struct Worse {
     pub(crate) kind: &'static str,
     /// Files cannot be opened for direct access.
     pub(crate) is_buffered: bool,
+    /// A power cut takes what was synced too.
+    pub(crate) is_lying: bool,
 }
 
 impl Worse {
@@ -43,6 +45,9 @@ impl Worse {
             ("INTERPOSE_FOR", self.row.to_string()),
             ("INTERPOSE_PART", self.part.to_string()),
         ];
+        if self.is_lying {
+            pairs.push(("INTERPOSE_LYING", "yes".to_owned()));
+        }
         if self.is_buffered {
             pairs.push(("INTERPOSE_BUFFERED", "yes".to_owned()));
         }

@@ -14,7 +14,7 @@ use tenon_client::driver::StoreChoice;
 use crate::crash::{device_with, draw, seed, size, timeline};
 use crate::harness::Place;
 use crate::load::{Acked, Sender, connect, settle};
-use crate::points::{Template, copy};
+use crate::points::{Template, copy, free_address};
 
 /// Kernel and root of the guest.
 struct Image(PathBuf);
@@ -35,13 +35,13 @@ impl Image {
         assert!(format.status().unwrap().success(), "the disk is made");
     }
 
-    fn boot(&self, disk: &Path, port: u16, serial: &Path, is_lazy: bool) -> Machine {
+    fn boot(&self, disk: &Path, address: &str, serial: &Path, is_lazy: bool) -> Machine {
         let mut qemu = Command::new("qemu-system-x86_64");
         let lazy = if is_lazy { " power_lazy" } else { "" };
         let append =
             format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on no_timer_check{lazy}");
         let drive = format!("file={},format=raw,if=virtio,cache=writeback", disk.display());
-        let net = format!("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:7700");
+        let net = format!("user,model=virtio-net-pci,hostfwd=tcp:{address}-:7700");
         qemu.args(["-accel", "tcg", "-cpu", "qemu64,+rdrand", "-m", "512", "-smp", "1"]);
         qemu.args(["-nographic", "-no-reboot", "-monitor", "none", "-serial", "stdio"]);
         qemu.arg("-kernel")
@@ -90,9 +90,8 @@ async fn cuts(image: &Image, count: usize, seed: &mut u64) {
     let (template, place) = (Template::new(), Place::new());
     let (disk, serial) = (place.dir.join("disk"), place.dir.join("serial"));
     image.disk(&template.place.data, &disk);
-    let port = free_port();
-    let address = format!("127.0.0.1:{port}");
-    let mut machine = image.boot(&disk, port, &serial, false);
+    let address = free_address();
+    let mut machine = image.boot(&disk, &address, &serial, false);
     let devices = connect(&template, &place, &address).await;
     let acked = Arc::new(Acked::default());
     let senders = acked.send_all(&template, &devices);
@@ -111,7 +110,7 @@ async fn cuts(image: &Image, count: usize, seed: &mut u64) {
         if cuts % 10 == 0 {
             println!("{cuts} cuts ({early} at any moment of the start), {} acked", acked.count());
         }
-        machine = image.boot(&disk, port, &serial, false);
+        machine = image.boot(&disk, &address, &serial, false);
     }
     acked.next(|| machine.said()).await;
     let count = settle(&template, &place, &acked, senders, devices).await;
@@ -127,9 +126,8 @@ async fn cuts_without_sync(image: &Image, count: usize, seed: &mut u64) -> usize
         let place = Place::new();
         let (disk, serial) = (place.dir.join("disk"), place.dir.join("serial"));
         image.disk(&template.place.data, &disk);
-        let port = free_port();
-        let address = format!("127.0.0.1:{port}");
-        let mut machine = image.boot(&disk, port, &serial, true);
+        let address = free_address();
+        let mut machine = image.boot(&disk, &address, &serial, true);
         let devices = connect(&template, &place, &address).await;
         let acked = Arc::new(Acked::default());
         let senders = acked.send(&template, 0, &devices[0]);
@@ -139,7 +137,7 @@ async fn cuts_without_sync(image: &Image, count: usize, seed: &mut u64) -> usize
         senders.iter().for_each(Sender::abort);
         drop(devices);
         let rows = acked.rows();
-        let machine = image.boot(&disk, port, &serial, false);
+        let machine = image.boot(&disk, &address, &serial, false);
         let folder = place.dir.join("reader");
         let token = &template.tokens[1];
         let reader = device_with(&address, token, folder, StoreChoice::Memory, template.conv);
@@ -154,10 +152,6 @@ async fn cuts_without_sync(image: &Image, count: usize, seed: &mut u64) -> usize
         drop(machine);
     }
     losing
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

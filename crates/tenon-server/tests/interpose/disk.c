@@ -5,12 +5,15 @@
 //   INTERPOSE_TRACE  file that gets one line for each operation: number, name, bytes, path below the folder
 //   INTERPOSE_AT     number of the operation (from 1) at which it happens; 0 or absent = never
 //   INTERPOSE_DO     crash  the process ends before the operation
+//                    power  bytes that were written and not synced are lost, of each file none, all or the newest write; then
+//                           the process ends. Names stay: a file that was made or renamed is there.
 //                    torn   a write is done in part, anything else in full; then the process ends
 //                    short  a write is done in part and says so; anything else fails with EIO
 //                    eio, enospc  the operation fails with this error and is not done
 //                    lazy   from the start: no sync is done, and files are opened without direct and synced writes
 //   INTERPOSE_FOR    how many operations in a row fail; absent = 1; 0 = all from the n-th on
-//   INTERPOSE_PART   part of a torn or short write that is done, in thousandths
+//   INTERPOSE_LYING  set: a power cut takes everything that was written to what counts since the start, synced or not
+//   INTERPOSE_PART   part of a torn or short write that is done, in thousandths; what of each file a power cut takes
 //   INTERPOSE_ONLY   only paths below the folder that contain this text count
 //   INTERPOSE_BUFFERED  set: files cannot be opened for direct access
 //   INTERPOSE_KIND   only operations of this name count: open, write, sync, rename, remove, size, folder
@@ -21,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,12 +36,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum deed { NONE, CRASH, TORN, SHORT, EIO_, ENOSPC_, LAZY };
+enum deed { NONE, CRASH, TORN, SHORT, EIO_, ENOSPC_, LAZY, POWER };
 
 static char root[PATH_MAX];
 static size_t root_bytes;
 static const char *only, *kind;
-static int is_buffered;
+static int is_buffered, is_lying;
 static long at, row = 1, part = 500;
 static enum deed deed;
 static int trace = -1;
@@ -49,19 +53,20 @@ static long number(const char *name, long otherwise) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    static const char *deeds[] = {"", "crash", "torn", "short", "eio", "enospc", "lazy"};
+    static const char *deeds[] = {"", "crash", "torn", "short", "eio", "enospc", "lazy", "power"};
     const char *given = getenv("INTERPOSE_ROOT");
     if (!given) return;
     snprintf(root, sizeof root, "%s", given);
     root_bytes = strlen(root);
     is_buffered = getenv("INTERPOSE_BUFFERED") != NULL;
+    is_lying = getenv("INTERPOSE_LYING") != NULL;
     only = getenv("INTERPOSE_ONLY");
     kind = getenv("INTERPOSE_KIND");
     at = number("INTERPOSE_AT", 0);
     row = number("INTERPOSE_FOR", 1);
     part = number("INTERPOSE_PART", 500);
     const char *what = getenv("INTERPOSE_DO");
-    for (int i = 1; what && i < 7; i++)
+    for (int i = 1; what && i < 8; i++)
         if (!strcmp(what, deeds[i])) deed = i;
     const char *path = getenv("INTERPOSE_TRACE");
     if (path) trace = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -100,6 +105,73 @@ static const char *below_at(int dir, const char *path, char *buffer) {
 
 static void end(void) { syscall(SYS_exit_group, 77); }
 
+// What a write replaced, until the file is synced: newest first.
+struct undo {
+    struct undo *next;
+    int fd;
+    dev_t device;
+    ino_t inode;
+    off_t offset, size;
+    size_t bytes;
+    char old[];
+};
+static struct undo *undos;
+static pthread_mutex_t undo_lock = PTHREAD_MUTEX_INITIALIZER;
+
+// Notes what `bytes` at `offset` of a file replace; an offset below 0 is where the next write goes.
+static void note(int fd, size_t bytes, off_t offset) {
+    int flags = fcntl(fd, F_GETFL);
+    struct stat file;
+    if (deed != POWER || flags & O_DSYNC || fstat(fd, &file) || !S_ISREG(file.st_mode)) return;
+    if (offset < 0) offset = flags & O_APPEND ? file.st_size : lseek(fd, 0, SEEK_CUR);
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    struct undo *undo = malloc(sizeof *undo + bytes);
+    if (!undo) return;
+    undo->fd = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDWR | O_CLOEXEC, 0);
+    undo->device = file.st_dev, undo->inode = file.st_ino;
+    undo->offset = offset, undo->size = file.st_size;
+    ssize_t read = syscall(SYS_pread64, undo->fd, undo->old, bytes, offset);
+    undo->bytes = read > 0 ? (size_t)read : 0;
+    pthread_mutex_lock(&undo_lock);
+    undo->next = undos;
+    undos = undo;
+    pthread_mutex_unlock(&undo_lock);
+}
+
+// The file was synced: what was written before stays.
+static void forget(int fd) {
+    struct stat file;
+    if (deed != POWER || is_lying || fstat(fd, &file)) return;
+    pthread_mutex_lock(&undo_lock);
+    for (struct undo **at = &undos; *at;) {
+        struct undo *undo = *at;
+        if (undo->device != file.st_dev || undo->inode != file.st_ino) {
+            at = &undo->next;
+            continue;
+        }
+        *at = undo->next;
+        syscall(SYS_close, undo->fd);
+        free(undo);
+    }
+    pthread_mutex_unlock(&undo_lock);
+}
+
+// The power goes. The lock is kept, so that nobody writes or syncs any more.
+static void lose(void) {
+    pthread_mutex_lock(&undo_lock);
+    for (struct undo *undo = undos; undo; undo = undo->next) {
+        unsigned long fate = (undo->inode * 2654435761UL + (unsigned long)part * 40503UL) >> 7;
+        if (is_lying) fate = 2;
+        if (undo->inode == 0 || fate % 3 == 0) continue;
+        syscall(SYS_pwrite64, undo->fd, undo->old, undo->bytes, undo->offset);
+        syscall(SYS_ftruncate, undo->fd, undo->size);
+        for (struct undo *older = undo->next; fate % 3 == 1 && older; older = older->next)
+            if (older->inode == undo->inode) older->inode = 0;
+    }
+    end();
+}
+
 // Counts one operation. Gives what is to be done to it; a crash happens here.
 static enum deed meet(const char *name, const char *path, size_t bytes) {
     if (!path || deed == LAZY) return NONE;
@@ -113,6 +185,7 @@ static enum deed meet(const char *name, const char *path, size_t bytes) {
     }
     if (!at || n < at || (row && n >= at + row)) return NONE;
     if (deed == CRASH) end();
+    if (deed == POWER) lose();
     return deed;
 }
 
@@ -134,6 +207,8 @@ static ssize_t meddle(int fd, const void *bytes, size_t size, off_t offset, int 
     char buffer[PATH_MAX];
     enum deed what = meet("write", below_fd(fd, buffer), size);
     *is_met = what != NONE;
+    const char *path = what == NONE ? below_fd(fd, buffer) : NULL;
+    if (path && !(is_lying && only && !strstr(path, only))) note(fd, size, has_offset ? offset : -1);
     if (what == NONE) return 0;
     if (what == TORN || what == SHORT) {
         size_t done = portion(fd, size);
@@ -195,20 +270,21 @@ ssize_t copy_file_range(int in, off64_t *in_at, int out, off64_t *out_at, size_t
         return call; \
     } while (0)
 
-int fsync(int fd) {
-    REAL(fsync);
+static int sync_any(int fd, int (*real)(int)) {
     char buffer[PATH_MAX];
     const char *path = below_fd(fd, buffer);
     if (deed == LAZY && path) return 0;
-    WHOLE("sync", path, real(fd));
+    WHOLE("sync", path, (forget(fd), real(fd)));
+}
+
+int fsync(int fd) {
+    REAL(fsync);
+    return sync_any(fd, real);
 }
 
 int fdatasync(int fd) {
     REAL(fdatasync);
-    char buffer[PATH_MAX];
-    const char *path = below_fd(fd, buffer);
-    if (deed == LAZY && path) return 0;
-    WHOLE("sync", path, real(fd));
+    return sync_any(fd, real);
 }
 
 int rename(const char *from, const char *to) {
