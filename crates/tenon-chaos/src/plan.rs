@@ -225,9 +225,10 @@ mod tests {
         };
         let refused = count(&|p| p.fate == Fate::Refused, &Profile::REFUSING);
         assert!((1_800..2_200).contains(&refused), "{refused} of 4,000 are refused");
-        let silent = count(&|p| p.up.freeze().or(p.down.freeze()).is_some(), &Profile::HALF_OPEN);
+        let some = Profile { freeze_permille: 667, ..Profile::HALF_OPEN };
+        let silent = count(&|p| p.up.freeze().or(p.down.freeze()).is_some(), &some);
         assert!((2_500..2_840).contains(&silent), "{silent} of 4,000 fall silent");
-        let both = count(&|p| p.up.freeze().and(p.down.freeze()).is_some(), &Profile::HALF_OPEN);
+        let both = count(&|p| p.up.freeze().and(p.down.freeze()).is_some(), &some);
         assert!((750..1_020).contains(&both), "{both} of 4,000 in both directions");
         let late = |plan: &mut Plan| match plan.up.next(256) {
             Step::Carry { after, .. } => after >= Duration::from_millis(900),

@@ -76,8 +76,8 @@ impl Profile {
     };
     /// Every connection is reset within its first second.
     pub const FLAPPING: Self = Self { life: Duration::from_secs(1), ..Self::CLEAN };
-    /// Two of three connections fall silent within their first 2 KiB, in one direction or both.
-    pub const HALF_OPEN: Self = Self { freeze_permille: 667, freeze_bytes: 2_048, ..Self::CLEAN };
+    /// Every connection falls silent within its first 4 KiB, in one direction or both.
+    pub const HALF_OPEN: Self = Self { freeze_permille: 1_000, freeze_bytes: 4_096, ..Self::CLEAN };
     /// One byte at a time, 400 of them a second.
     pub const TRICKLE: Self = Self { segment_bytes: 1, bytes_per_s: 400, ..Self::CLEAN };
     /// Every second connection is refused.

@@ -189,6 +189,16 @@ impl Values {
         if mistakes.is_empty() { Ok(Self(values)) } else { Err(mistakes) }
     }
 
+    /// The same for the text of a file alone.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Result<Self, Vec<Mistake>> {
+        let mut values: BTreeMap<_, _> =
+            KEYS.iter().map(|k| (k.name, (k.default.to_owned(), Origin::Default))).collect();
+        let mut mistakes = Vec::new();
+        read_text(text, &Origin::File("test".into()), &mut values, &mut mistakes);
+        if mistakes.is_empty() { Ok(Self(values)) } else { Err(mistakes) }
+    }
+
     /// Key, value, origin.
     pub(crate) fn each(&self) -> impl Iterator<Item = (&Key, &str, &Origin)> {
         KEYS.iter().filter_map(|key| {
@@ -219,7 +229,11 @@ impl Values {
             partitions: r.parse("partitions", "a number from 0 to 255", |t| {
                 t.parse().ok().filter(|n| *n <= 255)
             }),
-            log_segment: r.size("log.segment"),
+            log_segment: r.parse(
+                "log.segment",
+                "a size from 64 KiB to 1 GiB in steps of 4 KiB",
+                |t| t.parse().ok().filter(|size: &ByteSize| is_segment(size.0)),
+            ),
             log_queue: r.size("log.queue"),
             log_tail: r.size("log.tail"),
             log_reserve: r.size("log.reserve"),
@@ -363,6 +377,11 @@ from_default! {
     Rate => Rate { per_second: 0, burst: 0 },
 }
 
+/// What the log can be made of: whole blocks of the disk, room for header and footer, and not above the log's own bound.
+const fn is_segment(bytes: u64) -> bool {
+    bytes >= 64 << 10 && bytes <= 1 << 30 && bytes.is_multiple_of(4 << 10)
+}
+
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
@@ -388,13 +407,25 @@ fn read_file(
 ) {
     let origin = Origin::File(path.to_owned());
     let failed = |what: String| Mistake { key: "file".into(), origin: origin.clone(), what };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return mistakes.push(failed(error.to_string())),
-    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => read_text(&text, &origin, values, mistakes),
+        Err(error) => mistakes.push(failed(error.to_string())),
+    }
+}
+
+/// The text of a file.
+fn read_text(
+    text: &str,
+    origin: &Origin,
+    values: &mut BTreeMap<&'static str, (String, Origin)>,
+    mistakes: &mut Vec<Mistake>,
+) {
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
-        Err(error) => return mistakes.push(failed(error.to_string())),
+        Err(error) => {
+            let what = format!("{error}");
+            return mistakes.push(Mistake { key: "file".into(), origin: origin.clone(), what });
+        }
     };
     let mut flat = Vec::new();
     flatten(String::new(), &table, &mut flat);
@@ -517,6 +548,22 @@ mod tests {
             .map(|(key, _, origin)| format!("{} {origin}", key.name))
             .collect();
         assert_eq!(origins, ["listen --listen", "store.memtable TENON_STORE_MEMTABLE"]);
+    }
+
+    /// A log that cannot be is a mistake of the configuration, not a damaged log.
+    #[test]
+    fn a_segment_has_bounds() {
+        for (size, is_legal) in [
+            ("0", false),
+            ("63 KiB", false),
+            ("64 KiB", true),
+            ("1 GiB", true),
+            ("2 GiB", false),
+            ("65537", false),
+        ] {
+            let values = Values::of_text(&format!("[log]\nsegment = {size:?}\n")).unwrap();
+            assert_eq!(values.config().is_ok(), is_legal, "{size}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod cli;
 mod command;
 mod config;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod house;
 mod importing;
 mod output;

@@ -96,3 +96,25 @@ async fn routes_ask_for_a_credential() {
     }
     judge(&table, &met);
 }
+
+/// Whatever a body holds, the answer is a refusal or an act, never a fault of the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_body_is_refused() {
+    let table = Table::read();
+    let mut world = World::new().await;
+    let group = world.group().await;
+    let random = tenon_base::SeededRandom::new(17);
+    let posts = table.routes().into_iter().filter(|route| route.starts_with("POST"));
+    let mut refused = 0;
+    for route in posts.filter(|route| !route.ends_with("/v1/exchange")) {
+        for round in 0..60 {
+            let caller = if round % 3 == 0 { "nobody" } else { "member" };
+            let (status, body) = rows::damaged(&mut world, &group, &route, (caller, &random)).await;
+            assert!((200..500).contains(&status), "{status} of {route} for {body}");
+            refused += usize::from(status >= 400);
+        }
+    }
+    assert!(refused > 100, "{refused} were refused");
+    let (status, _) = rows::http(world.address, "GET", "/health", "", &[]).await;
+    assert_eq!(status, 200);
+}

@@ -106,14 +106,20 @@ fn the_admin_listener_asks_for_its_token() {
     }
 }
 
-/// The pages of the client are for everybody.
+/// The pages of the client are for everybody; what belongs to a demonstration is not there without one.
 #[test]
 fn pages_are_open() {
-    let table = rows("page", &routes(false));
+    let exist = routes(false);
+    let table = rows("page", &exist);
     let place = Place::new();
     let server = place.serve();
-    for (name, bearer) in [("nobody", None), ("garbage", Some("x"))] {
-        assert_eq!(status(&server.url, "GET", "/", bearer), word(&table, "GET /", name));
+    for name in &exist {
+        let (method, path) = name.split_once(' ').unwrap();
+        let path = path.replace("{*path}", "index.html");
+        for (caller, bearer) in [("nobody", None), ("garbage", Some("x"))] {
+            let expected = word(&table, name, caller);
+            assert_eq!(status(&server.url, method, &path, bearer), expected, "{name} as {caller}");
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) const OUTSIDE: [&str; 7] =
 pub(crate) const ROUTE: [&str; 9] =
     ["nobody", "garbage", "expired", "foreign", "revoked", "removed", "disabled", "app", "member"];
 
+/// The member's password.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
 /// Stands in every title and text: whoever gets an answer with it was shown something.
 pub(crate) const CANARY: &str = "canary-7f3a";
 
@@ -263,6 +266,7 @@ impl World {
         let disabled = house.admin.mint("closed", "phone").await.unwrap();
         house.admin.set_disabled("closed", true).await.unwrap();
         let app = house.admin.put_app("robot").await.unwrap();
+        house.admin.set_password("member", PASSWORD.to_owned().into()).await.unwrap();
 
         let other = house_of(Plan { org: OrgId(2), key_seed: 98, ..Plan::new() }).await;
         let foreign_user = other.users(&["spy"]).await[0].0;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
+use tenon_base::{Random as _, SeededRandom};
 use tenon_wire::v1::Status;
 use tenon_wire::{ErrorCode, Frame, Message as _, encode, kind, method, op_type, role, v1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::people::{CANARY, Group, INSIDE, Person, Wire, World, credential_hello};
+use super::people::{CANARY, Group, INSIDE, PASSWORD, Person, Wire, World, credential_hello};
 use super::table::constants;
 use crate::peer::PATIENCE;
 
@@ -470,10 +471,64 @@ fn route_body(
             let name = if INSIDE.contains(&caller) { caller } else { "no such name" };
             json!({ "name": name, "password": "wrong", "label": "x", "device_kind": 3 })
         }
+        "/v1/me/password" => json!({ "old": PASSWORD, "new": "another horse, another staple" }),
         "/v1/mint" => json!({ "name": "stranger", "label": "minted", "device_kind": 5 }),
         _ => return ("application/json", Vec::new()),
     };
     ("application/json", body.to_string().into_bytes())
+}
+
+/// A route with a damaged body: the status. The exchange has a fuzz target for its frames.
+pub(crate) async fn damaged(
+    world: &mut World,
+    group: &Group,
+    route: &str,
+    (caller, random): (&str, &SeededRandom),
+) -> (u16, String) {
+    let (method, path) = route.split_once(' ').unwrap();
+    let (media, mut body) = route_body(world, group, path, caller);
+    damage(random, &mut body);
+    let mut head = format!("Content-Type: {media}\r\n");
+    if let Some(bearer) = world.bearer(caller).await {
+        head.push_str(&format!("Authorization: Bearer {bearer}\r\n"));
+    }
+    let (status, _) = http(world.address, method, path, &head, &body).await;
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn damage(random: &SeededRandom, body: &mut Vec<u8>) {
+    const WORDS: [&str; 14] = [
+        "{",
+        "}",
+        "[",
+        "\"",
+        ":",
+        ",",
+        "null",
+        "-1",
+        "1e999",
+        "18446744073709551616",
+        "\\ud800",
+        "\0",
+        "[[[[[[[[",
+        "\"name\":\"x\",",
+    ];
+    let below = |n: usize| usize::try_from(random.next_u64() % (n.max(1) as u64)).unwrap();
+    for _ in 0..=random.next_u64().trailing_ones() {
+        let at = below(body.len() + 1);
+        let to = (at + below(16)).min(body.len());
+        match below(5) {
+            0 => drop(body.drain(at..to)),
+            1 => drop(body.splice(at..to, WORDS[below(WORDS.len())].bytes())),
+            2 => body.extend_from_within(at..to),
+            3 => drop(body.splice(at..at, std::iter::repeat_n(b'[', below(20_000)))),
+            _ => {
+                if let Some(byte) = body.get_mut(at) {
+                    *byte ^= 1 << below(8);
+                }
+            }
+        }
+    }
 }
 
 fn exchange(world: &mut World, group: &Group, caller: &str) -> Vec<u8> {

@@ -1,11 +1,12 @@
 //! What exists, read from the sources: routes with their methods. Two crates' tests read this file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Routes of all sources below `folder`, and of `folder.rs` beside it, as `METHOD path`, each with the file it stands in.
 ///
-/// A file or folder that is nested under a prefix (`.nest("/v1/admin", admin::routes())`) has it before its paths.
+/// A file or folder that is nested under a prefix (`.nest("/v1/admin", admin::routes())`), or merged into such a one
+/// (`.merge(supervision::routes())`), has it before its paths.
 pub(crate) fn routes_below(folder: &Path) -> BTreeSet<(String, PathBuf)> {
     let mut files = Vec::new();
     collect(folder, &mut files);
@@ -15,14 +16,20 @@ pub(crate) fn routes_below(folder: &Path) -> BTreeSet<(String, PathBuf)> {
     }
     let texts: Vec<_> =
         files.into_iter().map(|path| (std::fs::read_to_string(&path).unwrap(), path)).collect();
-    let nests: Vec<_> = texts.iter().flat_map(|(text, _)| nests_of(text)).collect();
+    let module_of = |path: &Path| {
+        let relative = path.strip_prefix(folder).unwrap_or(Path::new(""));
+        let first = relative.components().next().map(|first| first.as_os_str().to_string_lossy());
+        first.unwrap_or_default().trim_end_matches(".rs").to_owned()
+    };
+    let mut nests: BTreeMap<_, _> = texts.iter().flat_map(|(text, _)| nests_of(text)).collect();
+    for (text, path) in &texts {
+        if let Some(prefix) = nests.get(&module_of(path)).cloned() {
+            nests.extend(merges_of(text).into_iter().map(|merged| (merged, prefix.clone())));
+        }
+    }
     let mut found = BTreeSet::new();
     for (text, path) in &texts {
-        let relative = path.strip_prefix(folder).unwrap_or(Path::new(""));
-        let module = relative.components().next().map(|first| first.as_os_str());
-        let module = module.map(|name| name.to_string_lossy().trim_end_matches(".rs").to_owned());
-        let prefix = nests.iter().find(|(_, nested)| Some(nested) == module.as_ref());
-        let prefix = prefix.map_or("", |(prefix, _)| prefix.as_str());
+        let prefix = nests.get(&module_of(path)).map_or("", String::as_str);
         for (method, route) in routes_of(text) {
             found.insert((format!("{method} {prefix}{route}"), path.clone()));
         }
@@ -81,14 +88,21 @@ fn routes_of(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Prefix and module of every nested router.
+/// Module and prefix of every nested router.
 fn nests_of(text: &str) -> Vec<(String, String)> {
     let nests = calls(text, "nest").into_iter().filter_map(first_text);
-    let named = nests.map(|(prefix, rest)| {
-        let module = rest.trim_start_matches([',', ' ', '\n']).split("::").next();
-        (prefix.to_owned(), module.unwrap_or_default().to_owned())
-    });
-    named.collect()
+    nests.map(|(prefix, rest)| (module_named(rest), prefix.to_owned())).collect()
+}
+
+/// Modules of merged routers.
+fn merges_of(text: &str) -> Vec<String> {
+    calls(text, "merge").into_iter().map(module_named).collect()
+}
+
+/// `admin` of `, admin::routes()` and of `super::admin::routes()`.
+fn module_named(call: &str) -> String {
+    let path = call.trim_matches([',', ' ', '\n']).split('(').next().unwrap_or_default();
+    path.rsplit("::").nth(1).unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -98,5 +112,6 @@ fn routes_are_read_in_every_form() {
     let found: Vec<_> =
         routes_of(text).into_iter().map(|(method, path)| format!("{method} {path}")).collect();
     assert_eq!(found, ["GET /a", "POST /b", "GET /c/{id}", "DELETE /c/{id}"]);
-    assert_eq!(nests_of(text), [("/v1/admin".to_owned(), "admin".to_owned())]);
+    assert_eq!(nests_of(text), [("admin".to_owned(), "/v1/admin".to_owned())]);
+    assert_eq!(merges_of("Router::new().merge(supervision::routes())"), ["supervision"]);
 }
