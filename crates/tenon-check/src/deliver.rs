@@ -34,7 +34,8 @@ impl Checker {
         let was_told = is_message && held.got.has(seq);
         let is_gone = is_message && line.body.is_some() && held.gone.has(seq);
         let seq_max = held.seq_max;
-        let is_resumed = matches!(held.position, Position::AtMost(..));
+        // A jump whose first message has not come is not over because the program was started again.
+        let is_resumed = held.owes && matches!(held.position, Position::AtMost(..));
         let step = held.step(line.rev, if is_message { seq } else { 0 }, is_dense);
         let hole = (is_message && seq > 0).then(|| held.take_seq(seq, is_resumed)).flatten();
         if matches!(what, "recalled" | "expired") {
@@ -142,7 +143,7 @@ impl Checker {
             rev: line.rev.unwrap_or(0),
             seq: line.need(line.seq, "seq")?,
             read_seq: line.need(line.read_seq, "read_seq")?,
-            unread: line.need(line.unread, "unread")?,
+            unread: line.unread,
             session,
             place: here,
         };
@@ -200,7 +201,7 @@ impl Held {
             return Step::Fine;
         }
         let step = match (self.position, self.last_seq) {
-            (Position::AtMost(_, last), _) if is_dense && seq > last + 1 => Step::Hole,
+            (Position::AtMost(_, last), _) if self.owes && is_dense && seq > last + 1 => Step::Hole,
             (Position::AtMost(..) | Position::Anywhere, _) | (_, None) => Step::Fine,
             (_, Some(last)) if seq <= last => Step::Back,
             (_, Some(last)) if is_dense && seq > last + 1 => Step::Hole,

@@ -237,9 +237,9 @@ impl Checker {
                 first.insert((user, index), (actor, line));
             }
             let conversation = conversations.get(index as usize);
+            let Some(shown) = line.unread else { continue };
             let Some(unread) = conversation.and_then(|c| unread(c, user, &line)) else { continue };
-            findings.decide(Rule::UnreadWrong, line.unread == unread, &[line.place], || {
-                let shown = line.unread;
+            findings.decide(Rule::UnreadWrong, shown == unread, &[line.place], || {
                 format!("{who} shows {shown} unread in conversation {name}; there are {unread}")
             });
         }

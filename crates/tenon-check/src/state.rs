@@ -106,7 +106,8 @@ pub(crate) struct ListLine {
     pub(crate) rev: u64,
     pub(crate) seq: u64,
     pub(crate) read_seq: u64,
-    pub(crate) unread: u64,
+    /// Not said where it cannot be judged: the user came later, and what was before does not count for him.
+    pub(crate) unread: Option<u64>,
     pub(crate) session: u64,
     pub(crate) place: Place,
 }

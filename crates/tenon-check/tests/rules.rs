@@ -108,7 +108,7 @@ fn good() -> History {
     for actor in ["a", "b"] {
         h.say(actor, list(3, 2, 1)).say(actor, list(3, 2, 1));
     }
-    h.say("d", json!({"op": "open", "user": "w", "store": "new"}));
+    h.say("d", json!({"op": "open", "user": "u", "store": "new"}));
     h.say("admin", json!({"op": "member", "conversation": "g", "user": "w", "change": "add"}));
     h.told("d", 3, "v", "y3");
     h.say("admin", json!({"op": "member", "conversation": "g", "user": "w", "change": "remove"}));
@@ -250,7 +250,7 @@ const BAD: &[Bad] = &[
     (Rule::NotMember, &[], || {
         let mut h = History::new();
         h.begin("a", 1, "x1").ok("a", 1, 1);
-        h.say("d", json!({"op": "open", "user": "w", "store": "new"})).told("d", 1, "u", "x1");
+        h.say("d", json!({"op": "open", "user": "u", "store": "new"})).told("d", 1, "u", "x1");
         h
     }),
     (Rule::AfterRemoval, &[], || {
@@ -375,7 +375,7 @@ fn other_ways_to_break_a_rule() {
         }
     });
     check(Rule::NotMember, |h| {
-        h.say("d", json!({"op": "open", "user": "w", "store": "new"}));
+        h.say("d", json!({"op": "open", "user": "u", "store": "new"}));
         h.say("admin", json!({"op": "member", "conversation": "g", "user": "w", "change": "add", "floor_rev": 2}));
         h.told("d", 1, "u", "x1");
     });
@@ -424,6 +424,11 @@ fn jumps_restarts_and_late_comers_are_no_breach() {
     h.told("b", 2, "u", "x2").told("b", 3, "u", "x3").told("b", 4, "u", "x4");
     // A store that holds nothing begins with its list.
     h.say("c", json!({"op": "rebase"})).say("c", list(3, 3, 0)).told("c", 4, "u", "x4");
+    // Who comes later is told what follows, also when the program is started again before the first message.
+    h.say("d", json!({"op": "open", "user": "u", "store": "new"}));
+    h.say("d", json!({"op": "joined", "conversation": "g"}));
+    h.say("d", json!({"op": "deliver", "what": "other", "conversation": "g", "rev": 3}));
+    h.say("d", json!({"op": "open", "user": "u", "store": "kept"})).told("d", 4, "u", "x4");
     h.rest();
     let report = h.judge();
     assert_eq!(report.findings, Vec::new());

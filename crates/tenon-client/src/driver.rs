@@ -25,7 +25,8 @@ mod websocket;
 pub use handle::{Client, ClientError, Events, HistoryRows, Sent};
 pub use http::{SignIn, sign_in};
 pub use options::{ClientOptions, Scheme, ServerUrl, StoreChoice, UrlError};
-pub use record::RecordTo;
+pub use record::{Record, RecordTo};
+pub use task::rows_of;
 pub use time::{SystemClock, SystemRandom};
 pub use tls::{Tls, TlsError, Trust};
 

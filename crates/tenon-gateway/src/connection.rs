@@ -4,6 +4,7 @@
 //! [`driver`] moves bytes between it and a [`crate::transport::Wire`]; [`exchange`] does it for one HTTP call. One task
 //! each, no locks but the mailbox.
 
+pub(crate) mod carried;
 pub(crate) mod driver;
 pub(crate) mod exchange;
 pub(crate) mod machine;

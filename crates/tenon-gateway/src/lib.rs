@@ -28,6 +28,7 @@ mod multicast;
 mod tls;
 mod transport;
 
+pub use connection::carried::{Carried, Turned};
 pub use error::GatewayError;
 pub use metrics::Metrics;
 pub use options::{GatewayOptions, TlsSource};

@@ -207,11 +207,11 @@ impl Registry {
         }
     }
 
-    /// Tells what came in, window by window, until it is dropped.
-    pub(crate) async fn run(self: Arc<Self>, window: Duration) {
+    /// Tells what came in, window by window, until it is dropped. `pause` waits for one window.
+    pub(crate) async fn run<F: Future<Output = ()>>(self: Arc<Self>, pause: impl Fn() -> F) {
         loop {
             self.wake.notified().await;
-            tokio::time::sleep(window).await;
+            pause().await;
             let dirty =
                 std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
             for key in dirty {

@@ -15,7 +15,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::connection::House;
+use crate::connection::carried::Carried;
+use crate::connection::machine::Machine;
 use crate::http::{self, Desk};
+use crate::map::hello::FEATURES;
 use crate::multicast::Registry;
 use crate::tls::{self, Tls};
 use crate::transport::accept::Reception;
@@ -77,6 +80,23 @@ impl Gateway {
         (Self { house, registry }, multicast)
     }
 
+    /// A connection whose bytes the caller carries instead of a socket. Nothing bounds how many there are.
+    pub fn carry(&self) -> Carried {
+        Carried::new(Machine::new(Arc::clone(&self.house), [0; 32], FEATURES))
+    }
+
+    /// Tells news of pull-mode conversations until it is dropped; [`Listening::serve`] does it by itself. `pause` waits
+    /// for the time over which they are merged.
+    pub fn tell<F>(
+        &self,
+        pause: impl Fn() -> F + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Arc::clone(&self.registry).run(pause)
+    }
+
     /// Loads the certificate and opens the port.
     ///
     /// # Errors
@@ -118,7 +138,8 @@ impl Listening {
             stop: stop.clone(),
         };
         let window = house.options.multicast_window;
-        let teller = tokio::spawn(Arc::clone(&self.gateway.registry).run(window));
+        let pause = move || tokio::time::sleep(window);
+        let teller = tokio::spawn(Arc::clone(&self.gateway.registry).run(pause));
         let mut connections = JoinSet::new();
         accept(&self.listener, &reception, &mut connections, stop).await;
         drop(self.listener);

@@ -8,6 +8,10 @@
 //! - The checker shares no rule with the rooms: it folds the durable commands with its own model (`check::truth`).
 //! - A run without faults that were played must not fail anything.
 //!
+//! # Two worlds
+//! [`world`] plays model devices against processor, sync, log and store, and its checker knows every rule. [`whole`] plays the
+//! engine of the SDK through the gateway's sessions and the receiver as well, and its checker knows none.
+//!
 //! # Not here
 //! fjall (no file-system trait: its adapter keeps the law of `SimKv` in the contract suite), sockets, TLS, threads.
 
@@ -29,6 +33,7 @@ pub mod msg;
 pub mod node;
 pub mod plan;
 pub mod rng;
+pub mod whole;
 pub mod world;
 
 pub use plan::Plan;

@@ -43,6 +43,15 @@ enum What {
         #[arg(long)]
         device: Option<u64>,
     },
+    /// Plays seeds of the whole house, real devices and sessions included: `--seeds 1..1000`.
+    Whole {
+        /// First and last seed, as FROM..TO.
+        #[arg(long)]
+        seeds: String,
+        /// Writes the histories of failing seeds to this folder, for `tenon check`.
+        #[arg(long)]
+        histories: Option<std::path::PathBuf>,
+    },
     /// Leaves out what a failing seed does not need, and prints what is left.
     Minimise {
         /// Which.
@@ -68,6 +77,13 @@ fn main() -> ExitCode {
     let is_good = match arguments.what {
         What::Run { seeds, without } => match range(&seeds) {
             Some((from, to)) => run(from, to, &without),
+            None => {
+                println!("seeds are given as FROM..TO");
+                false
+            }
+        },
+        What::Whole { seeds, histories } => match range(&seeds) {
+            Some((from, to)) => whole(from, to, histories.as_deref()),
             None => {
                 println!("seeds are given as FROM..TO");
                 false
@@ -109,6 +125,41 @@ fn run(from: u64, to: u64, without: &[String]) -> bool {
         }
     }
     print_figures(&sum);
+    println!("{passed} passed, {failed} failed");
+    failed == 0
+}
+
+fn whole(from: u64, to: u64, histories: Option<&std::path::Path>) -> bool {
+    let mut sum = tenon_sim::whole::WholeFigures::default();
+    let mut judged: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let (mut passed, mut failed) = (0, 0);
+    for seed in from..=to {
+        let report = tenon_sim::whole::run(seed);
+        sum.add(&report.figures);
+        for one in &report.judged {
+            *judged.entry(one.invariant).or_default() += one.decided;
+        }
+        if report.violations.is_empty() {
+            passed += 1;
+            continue;
+        }
+        failed += 1;
+        for broken in &report.violations {
+            println!("seed {seed}: {} at {} us: {}", broken.invariant, broken.at_us, broken.text);
+        }
+        if let Some(folder) = histories {
+            let path = folder.join(format!("{seed}.jsonl"));
+            if let Err(error) = std::fs::write(&path, &report.history) {
+                println!("{}: {error}", path.display());
+            }
+        }
+    }
+    for (name, count) in sum.all() {
+        println!("{name:>20} {count}");
+    }
+    for (invariant, decided) in judged {
+        println!("{invariant:>20} {decided} decisions");
+    }
     println!("{passed} passed, {failed} failed");
     failed == 0
 }

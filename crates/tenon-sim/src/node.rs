@@ -68,6 +68,59 @@ pub struct NodeSizes {
 
 type Loops = Arc<Mutex<Option<Vec<(&'static str, Task)>>>>;
 
+/// Log and store of one life, before the rooms.
+pub struct Ground {
+    /// The log.
+    pub log: Arc<EmbeddedLog>,
+    /// Its writer.
+    pub stepper: LogStepper,
+    /// What the open of the log found.
+    pub report: RecoveryReport,
+    /// The store.
+    pub store: Store,
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground").field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl Ground {
+    /// Opens both on what the disk and the engine hold.
+    ///
+    /// # Errors
+    /// What the operator would read.
+    pub fn open(disk: &SimDisk, kv: &SimKv, sizes: &NodeSizes) -> Result<Self, String> {
+        let applied = tenon_store::applied_in(tenon_ports::Kv::snapshot(kv).as_ref())
+            .map_err(|e| e.to_string())?;
+        let options = LogOptions {
+            segment: sizes.segment,
+            group: sizes.group,
+            tail: sizes.tail,
+            queue: ByteSize::mib(4),
+            segments_min: 2,
+            prepared: 1,
+            ..LogOptions::default()
+        };
+        let door = Arc::new(disk.clone()) as Arc<dyn tenon_embedded::Disk>;
+        let (log, stepper, report) =
+            EmbeddedLog::open_stepped(door, Path::new(&log_directory()), &options, &applied)
+                .map_err(|e| format!("log: {e}"))?;
+        let log = Arc::new(log);
+        let store_options = StoreOptions {
+            memtable_bytes: sizes.memtable,
+            cache_bytes: sizes.cache,
+            generation_fills: sizes.generation_fills,
+            layout: Some(sizes.layout),
+            ..StoreOptions::default()
+        };
+        let store = Store::open(Arc::new(kv.clone()), Arc::clone(&log) as _, store_options)
+            .map_err(|e| format!("store: {e}"))?;
+        Ok(Self { log, stepper, report, store })
+    }
+}
+
 /// A running server.
 pub struct Node {
     /// The log.
@@ -115,31 +168,7 @@ impl Node {
         sizes: &NodeSizes,
         producer: u64,
     ) -> Result<Self, String> {
-        let applied = tenon_store::applied_in(tenon_ports::Kv::snapshot(kv).as_ref())
-            .map_err(|e| e.to_string())?;
-        let options = LogOptions {
-            segment: sizes.segment,
-            group: sizes.group,
-            tail: sizes.tail,
-            queue: ByteSize::mib(4),
-            segments_min: 2,
-            prepared: 1,
-            ..LogOptions::default()
-        };
-        let door = Arc::new(disk.clone()) as Arc<dyn tenon_embedded::Disk>;
-        let (log, stepper, report) =
-            EmbeddedLog::open_stepped(door, Path::new(&log_directory()), &options, &applied)
-                .map_err(|e| format!("log: {e}"))?;
-        let log = Arc::new(log);
-        let store_options = StoreOptions {
-            memtable_bytes: sizes.memtable,
-            cache_bytes: sizes.cache,
-            generation_fills: sizes.generation_fills,
-            layout: Some(sizes.layout),
-            ..StoreOptions::default()
-        };
-        let store = Store::open(Arc::new(kv.clone()), Arc::clone(&log) as _, store_options)
-            .map_err(|e| format!("store: {e}"))?;
+        let Ground { log, stepper, report, store } = Ground::open(disk, kv, sizes)?;
         let mut node = Self::with_rooms(log, stepper, report, store, sizes, producer)?;
         node.is_up = false;
         Ok(node)

@@ -4,8 +4,8 @@
 //! line. Lines wait in memory until the device knows its user: nothing can have happened before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,9 +34,9 @@ pub struct RecordTo {
     pub actor: Arc<str>,
 }
 
-/// A history that is being written.
-pub(super) struct Record {
-    file: Option<File>,
+/// A history that is being written: what the driver of an engine tells it.
+pub struct Record {
+    out: Option<Box<dyn Write + Send>>,
     is_kept: bool,
     actor: Arc<str>,
     /// The user is known, and the first line written.
@@ -49,9 +49,21 @@ pub(super) struct Record {
     begun: BTreeSet<u64>,
 }
 
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("actor", &self.actor)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Record {
     /// Opens the file for appending, made if absent. `is_kept`: the store outlives the process.
-    pub(super) fn open(to: &RecordTo, is_kept: bool) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn open(to: &RecordTo, is_kept: bool) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&to.path)?;
         let mut start = String::new();
         if file.seek(SeekFrom::End(0))? == 0 {
@@ -67,27 +79,39 @@ impl Record {
             }
         }
         file.write_all(start.as_bytes())?;
-        Ok(Self {
-            file: Some(file),
+        Ok(Self::to(Box::new(file), Arc::clone(&to.actor), is_kept))
+    }
+
+    /// Writes lines to `out`, each in one call; the header is the caller's.
+    pub fn to(out: Box<dyn Write + Send>, actor: Arc<str>, is_kept: bool) -> Self {
+        Self {
+            out: Some(out),
             is_kept,
-            actor: Arc::clone(&to.actor),
+            actor,
             is_open: false,
             n: 0,
             waiting: Vec::new(),
             offered: BTreeMap::new(),
             begun: BTreeSet::new(),
-        })
+        }
     }
 
     /// Looks whether the device knows by now who it is.
-    pub(super) fn identify(&mut self, device: &DeviceRow, now: Timestamp) {
-        if self.is_open || device.user == 0 {
+    pub fn identify(&mut self, device: &DeviceRow, now: Timestamp) {
+        if device.user != 0 {
+            self.begin(device.user, now);
+        }
+    }
+
+    /// Says whose device it is, where that is known before the first sign-in; later calls say nothing new.
+    pub fn begin(&mut self, user: u64, now: Timestamp) {
+        if self.is_open {
             return;
         }
         self.is_open = true;
         let store = if self.is_kept { "kept" } else { "new" };
         let first = self.waiting.first().map_or(now, |(at, _, _)| *at);
-        self.put(first, "open", json!({ "user": device.user.to_string(), "store": store }));
+        self.put(first, "open", json!({ "user": user.to_string(), "store": store }));
         for (at, op, fields) in std::mem::take(&mut self.waiting) {
             self.put(at, op, fields);
         }
@@ -102,7 +126,7 @@ impl Record {
             }
             return;
         }
-        let Some(file) = &mut self.file else { return };
+        let Some(out) = &mut self.out else { return };
         self.n += 1;
         let mut line = Map::new();
         line.insert("at_us".into(), at.0.saturating_mul(1000).into());
@@ -114,7 +138,7 @@ impl Record {
         }
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        if let Err(error) = file.write_all(text.as_bytes()) {
+        if let Err(error) = out.write_all(text.as_bytes()) {
             self.stop(&error.to_string());
         }
     }
@@ -122,17 +146,17 @@ impl Record {
     /// A history with a hole proves nothing, so it ends here.
     fn stop(&mut self, why: &str) {
         tracing::error!(why, "the history is not recorded any further");
-        self.file = None;
+        self.out = None;
         self.waiting.clear();
     }
 
     /// The app gave a message; nothing of it has left.
-    pub(super) fn offered(&mut self, ticket: u64, send: &v1::Send) {
+    pub fn offered(&mut self, ticket: u64, send: &v1::Send) {
         self.offered.insert(ticket, (send.conv, digest_of(&send.body)));
     }
 
     /// The message is in the outbox under this local id and will leave.
-    pub(super) fn queued(&mut self, ticket: u64, local: u64, now: Timestamp) {
+    pub fn queued(&mut self, ticket: u64, local: u64, now: Timestamp) {
         let Some((conv, body)) = self.offered.remove(&ticket) else { return };
         self.begun.insert(local);
         let fields = json!({ "kind": "invoke", "call": local, "conversation": conv.to_string(), "body": body });
@@ -140,12 +164,12 @@ impl Record {
     }
 
     /// The message was not taken.
-    pub(super) fn not_queued(&mut self, ticket: u64) {
+    pub fn not_queued(&mut self, ticket: u64) {
         self.offered.remove(&ticket);
     }
 
     /// An event, before the app sees it.
-    pub(super) fn event(&mut self, event: &AppEvent, now: Timestamp) {
+    pub fn event(&mut self, event: &AppEvent, now: Timestamp) {
         match event {
             AppEvent::Sync { event, .. } => self.sync(event, now),
             AppEvent::Settled { settled, .. } => self.settled(settled, now),
@@ -229,7 +253,7 @@ impl Record {
     }
 
     /// A page of a timeline, before the app sees it. `hidden`: rows that the user deleted.
-    pub(super) fn page(&mut self, conv: u64, page: &HistoryRows, hidden: usize, now: Timestamp) {
+    pub fn page(&mut self, conv: u64, page: &HistoryRows, hidden: usize, now: Timestamp) {
         if !page.is_stable || page.lo > page.hi {
             return;
         }
@@ -248,7 +272,7 @@ impl Record {
     }
 
     /// The conversation list, before the app sees it.
-    pub(super) fn list(&mut self, lines: &[ListLine], now: Timestamp) {
+    pub fn list(&mut self, lines: &[ListLine], now: Timestamp) {
         for line in lines {
             let fields = json!({
                 "conversation": line.conv.to_string(),
@@ -262,19 +286,19 @@ impl Record {
     }
 
     /// The user has read up to here.
-    pub(super) fn read(&mut self, conv: u64, seq: u64, now: Timestamp) {
+    pub fn read(&mut self, conv: u64, seq: u64, now: Timestamp) {
         let fields = json!({ "kind": "invoke", "conversation": conv.to_string(), "seq": seq });
         self.put(now, "read", fields);
     }
 
     /// The app says that the device was given everything.
-    pub(super) fn rest(&mut self, lines: &[ListLine], now: Timestamp) {
+    pub fn rest(&mut self, lines: &[ListLine], now: Timestamp) {
         self.list(lines, now);
         self.put(now, "rest", json!({}));
     }
 
     /// The program ends as planned.
-    pub(super) fn close(&mut self, now: Timestamp) {
+    pub fn close(&mut self, now: Timestamp) {
         self.put(now, "close", json!({}));
     }
 }

@@ -610,7 +610,10 @@ fn perform(store: &mut dyn Store, job: Job) -> Done {
 
 /// The rows of an answer: those it carries, or the stored ones; what the user deleted is left out
 /// and counted.
-fn rows_of(
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn rows_of(
     store: &mut dyn Store,
     answer: HistoryAnswer,
 ) -> Result<(HistoryRows, usize), StoreError> {
