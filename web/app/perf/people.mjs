@@ -19,7 +19,7 @@ export async function person({ client }, server, name, password) {
   const lines = new Map();
   let isComplete = false;
   const host = await client.Host.open(
-    { store: new client.MemoryStore(), connect: client.webSocketTo(client.socketUrl(server, server)), getTicket: () => client.freshTicket(session) },
+    { stores: new client.MemoryStore(), connect: client.webSocketTo(client.socketUrl(server, server)), getTicket: () => client.freshTicket(session) },
     (notice) => {
       if (notice.type === "event" && notice.event.type === "settled") settled.get(notice.event.settled.local)?.(notice.event.settled);
       if (notice.type === "lines") for (const line of notice.lines) lines.set(line.conv, line);

@@ -102,5 +102,5 @@ export function Chat({ conv }: { readonly conv: bigint }) {
 type WritingProps = Omit<ComposerProps, "speakers" | "thread"> & { readonly timeline: Timeline };
 
 function Writing({ timeline, ...props }: WritingProps) {
-  return <Composer {...props} speakers={useSpeakers(timeline)} />;
+  return <Composer {...props} speakers={useSpeakers(timeline)} onSent={() => void timeline.toTip()} />;
 }

@@ -21,6 +21,8 @@ export interface ComposerProps {
   readonly thread?: bigint;
   /** Who spoke last, latest first. */
   readonly speakers: readonly bigint[];
+  /** A message is on its way. */
+  readonly onSent?: () => void;
   /** The arrow key up in an empty field. */
   readonly onUp?: () => void;
 }
@@ -42,7 +44,7 @@ function mentionAt(text: string, cursor: number): { readonly start: number; read
   return found ? { start: cursor - (found[1] ?? "").length - 1, query: found[1] ?? "" } : undefined;
 }
 
-export function Composer({ conv, line, title, replyTo, onReplyDone, thread, speakers, onUp }: ComposerProps) {
+export function Composer({ conv, line, title, replyTo, onReplyDone, thread, speakers, onSent, onUp }: ComposerProps) {
   const client = useClient();
   const words = useWords();
   const key = draftKey(client.me, conv, thread);
@@ -94,6 +96,7 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread, spea
     latest.current = { text: "", names: [] };
     putDraft(key, latest.current);
     onReplyDone();
+    onSent?.();
     try {
       await client.send(textMessage(conv, clean, mentionsIn(clean, chosen), replyTo?.seq ?? thread ?? 0n));
     } catch (error) {

@@ -44,7 +44,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
     [book, view, client, newAbove],
   );
   const [pane] = useState(() => new ScrollPane<ListEntry>(guessOf, (entry) => entry.type === "row" || entry.type === "outgoing"));
-  pane.take(entries);
+  pane.take(entries, view.isTip);
   const range = useSyncExternalStore(pane.subscribe, pane.range);
   const isAtEnd = useSyncExternalStore(pane.subscribe, pane.isAtEnd);
   const boxRef = useRef<HTMLDivElement>(null);
@@ -58,6 +58,12 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
 
   const { lit, jump, unread, isPlaced } = useJump({ timeline, view, pane, newAbove });
   useOlder(timeline, pane, view);
+  useNewer(timeline, pane, view);
+  useEffect(() => timeline.follow(isAtEnd), [timeline, isAtEnd]);
+  const toEnd = () => {
+    if (view.isTip) pane.toEnd(true);
+    else void timeline.toTip().then(() => pane.toEnd(false));
+  };
   useReading(line, pane, entries, isPlaced);
   useAnnounced(view, title);
   useOwnToEnd(pane, view.outgoing.at(-1)?.local ?? 0n);
@@ -111,7 +117,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
         </span>
       )}
       {!isAtEnd && (
-        <button type="button" className="to-end" aria-label={words("toBottom")} title={words("toBottom")} onClick={() => pane.toEnd(true)}>
+        <button type="button" className="to-end" aria-label={words("toBottom")} title={words("toBottom")} onClick={toEnd}>
           {line !== undefined && line.unread > 0n && <span className="badge">{line.unread > 999n ? "999+" : `${line.unread}`}</span>}
           <Icon name="down" />
         </button>
@@ -195,6 +201,14 @@ function useOlder(timeline: Timeline, pane: ScrollPane<ListEntry>, view: { reado
   const isNear = useSyncExternalStore(pane.subscribe, () => pane.layout.topOf(pane.get().firstShown) < TOP_PX);
   useEffect(() => {
     if (isNear && !view.isFloor && view.isVerified && !view.isLoading) void timeline.loadOlder();
+  }, [timeline, isNear, view]);
+}
+
+/** Reads the next page before the reader comes to the bottom of a window that was moved up. */
+function useNewer(timeline: Timeline, pane: ScrollPane<ListEntry>, view: { readonly isTip: boolean; readonly isVerified: boolean; readonly isLoading: boolean }): void {
+  const isNear = useSyncExternalStore(pane.subscribe, () => pane.layout.total - pane.layout.topOf(pane.get().lastShown) < TOP_PX);
+  useEffect(() => {
+    if (isNear && !view.isTip && view.isVerified && !view.isLoading) void timeline.loadNewer();
   }, [timeline, isNear, view]);
 }
 

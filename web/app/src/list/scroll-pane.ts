@@ -46,6 +46,7 @@ export class ScrollPane<T extends Placed> {
   private on: PaneElements | undefined;
   private anchor: Anchor | undefined;
   private sticks = true;
+  private isWhole = true;
   private scrolledTo = 0;
   private width = 0;
   /** Length of the list when the anchor was found. */
@@ -67,9 +68,11 @@ export class ScrollPane<T extends Placed> {
   readonly range = (): PaneRange => this.state.range;
   readonly isAtEnd = (): boolean => this.state.isAtEnd;
 
-  /** Takes the entries that are about to be drawn; `range` says which of them. */
-  take(entries: readonly T[]): void {
-    if (entries === this.entries) return;
+  /** Takes the entries that are about to be drawn; `range` says which of them. `isWhole`: nothing comes after them, so their end is the end. */
+  take(entries: readonly T[], isWhole: boolean): void {
+    if (entries === this.entries && isWhole === this.isWhole) return;
+    this.isWhole = isWhole;
+    if (!isWhole) this.sticks = false;
     this.entries = entries;
     this.layout.update(entries);
     this.state = this.seen(this.wantedTop(), this.height, true);
@@ -124,7 +127,7 @@ export class ScrollPane<T extends Placed> {
     this.sticks = false;
     this.hold({ key, delta: -Math.max(0, this.height - this.layout.heightOf(index)) * share, index });
     const top = this.wantedTop();
-    this.sticks = top >= this.layout.total - this.height - 1;
+    this.sticks = this.isWhole && top >= this.layout.total - this.height - 1;
     this.change(this.seen(top, this.height, true));
     this.drawn();
     return true;
@@ -163,7 +166,7 @@ export class ScrollPane<T extends Placed> {
     const wanted = isDrawn ? state.range : layout.range(top, bottom, OVER_PX);
     const isSame = wanted.from === state.range.from && wanted.to === state.range.to;
     const shown = { firstShown: layout.indexAt(top), lastShown: layout.indexAt(bottom - 1) };
-    return { range: isSame ? state.range : wanted, isAtEnd: this.sticks || layout.total - bottom < END_PX, ...shown };
+    return { range: isSame ? state.range : wanted, isAtEnd: this.isWhole && (this.sticks || layout.total - bottom < END_PX), ...shown };
   }
 
   /** Tells when something else is to be drawn than is. */
@@ -186,7 +189,7 @@ export class ScrollPane<T extends Placed> {
     const top = on.box.scrollTop;
     const left = on.box.scrollHeight - top - on.box.clientHeight;
     if (top < this.scrolledTo - 1 && left > 2) this.sticks = false;
-    else if (left < END_PX) this.sticks = true;
+    else if (left < END_PX && this.isWhole) this.sticks = true;
     this.scrolledTo = top;
     const from = top - on.canvas.offsetTop;
     if (!this.sticks) this.hold(this.layout.anchorAt(from, from + on.box.clientHeight, this.mayHold));

@@ -5,8 +5,8 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState, useSyncExter
 import type { ListEntry } from "./guess.js";
 import type { ScrollPane } from "./scroll-pane.js";
 
-/** Pages that are read to come to a message. */
-const PAGES_MAX = 40;
+/** Frames that an entry is waited for. */
+const FRAMES_MAX = 20;
 /** Pages that are read unasked to open a chat at what is new. */
 const OPENING_PAGES_MAX = 4;
 /** A message that was jumped to shines this long, milliseconds. */
@@ -29,12 +29,9 @@ export interface UnreadAbove {
 
 const nextFrame = (): Promise<unknown> => new Promise((resolve) => requestAnimationFrame(resolve));
 
-/** Reads pages until `isThere` or nothing lies above. */
-async function readUntil(timeline: Timeline, isThere: () => boolean, pages: number): Promise<void> {
-  for (let n = 0; n < pages && !isThere() && !timeline.view.get().isFloor; n++) {
-    await timeline.loadOlder();
-    await nextFrame();
-  }
+/** Shows an entry that the list draws in a moment: it takes a changed timeline within a tenth of a second. */
+async function show(pane: ScrollPane<ListEntry>, key: string, share: number): Promise<void> {
+  for (let n = 0; n < FRAMES_MAX && !pane.toKey(key, share); n++) await nextFrame();
 }
 
 export function useJump({ timeline, view, pane, newAbove }: JumpOf) {
@@ -43,11 +40,9 @@ export function useJump({ timeline, view, pane, newAbove }: JumpOf) {
   useEffect(() => () => clearTimeout(timer.current), []);
   const jump = useCallback(
     (seq: bigint) => {
-      const reaches = () => (timeline.view.get().rows[0]?.seq ?? seq) <= seq;
       void (async () => {
-        await readUntil(timeline, reaches, PAGES_MAX);
-        // The list draws a changed timeline within a tenth of a second.
-        for (let n = 0; n < 12 && !pane.toKey(`seq/${seq}`, 0.4); n++) await nextFrame();
+        if (!(await timeline.jumpTo(seq))) return;
+        await show(pane, `seq/${seq}`, 0.4);
         setLit(seq);
         clearTimeout(timer.current);
         timer.current = setTimeout(() => setLit(0n), LIT_MS);
@@ -84,8 +79,9 @@ function useOpening({ timeline, view, pane, newAbove }: JumpOf): { readonly isPl
     return index < 0 ? !isReached : index < pane.get().firstShown;
   });
   const go = () => {
-    void readUntil(timeline, () => (timeline.view.get().rows[0]?.seq ?? 0n) <= (newAbove ?? 0n) + 1n, PAGES_MAX).then(async () => {
-      for (let n = 0; n < 12 && !pane.toKey("new", 0.25); n++) await nextFrame();
+    void timeline.jumpTo((newAbove ?? 0n) + 1n).then(async (isThere) => {
+      if (!isThere) return;
+      await show(pane, "new", 0.25);
       setFar(false);
     });
   };

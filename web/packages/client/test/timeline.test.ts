@@ -14,8 +14,14 @@ function world(tip: number) {
   const reads: [bigint, bigint][] = [];
   const state = { isOffline: false };
   const port = {
-    ask: async (wish: { want: { belowSeq: bigint; limit: number } }) => {
+    ask: async (wish: { want: { aboveSeq: bigint; belowSeq: bigint; limit: number; isUpward: boolean } }) => {
       if (state.isOffline) return { type: "refused", info: {} };
+      if (wish.want.isUpward) {
+        const from = wish.want.aboveSeq + 1n;
+        const to = from + BigInt(wish.want.limit) - 1n;
+        const last = BigInt(rows.size);
+        return { type: "history", history: { conv: CONV, lo: from, hi: to < last ? to : last, isFloor: from === 1n, isStable: true, rows: [], privates: [], overlay: undefined } };
+      }
       const hi = wish.want.belowSeq === 0n ? BigInt(rows.size) : wish.want.belowSeq - 1n;
       const lo = hi >= BigInt(wish.want.limit) ? hi - BigInt(wish.want.limit) + 1n : 1n;
       return { type: "history", history: { conv: CONV, lo, hi, isFloor: lo === 1n, isStable: true, rows: [], privates: [], overlay: undefined } };
@@ -87,5 +93,83 @@ describe("timeline", () => {
     await w.idle();
     expect(w.seqs()).toEqual(span(1, 20));
     expect(w.timeline.view.get().isVerified).toBe(false);
+  });
+
+  it("moves to a message far up, goes on from there to the tip, and follows it again", async () => {
+    const w = world(1_000);
+    await w.idle();
+    expect(await w.timeline.jumpTo(500n)).toBe(true);
+    expect(w.seqs()).toEqual(span(476, 550));
+    expect(w.timeline.view.get()).toMatchObject({ isTip: false, isFloor: false, isLoading: false });
+    w.put(1_001);
+    w.timeline.changed(1_001n, 1_001n);
+    await w.idle();
+    expect(w.seqs()).toEqual(span(476, 550));
+    await w.timeline.loadOlder();
+    await w.timeline.loadNewer();
+    expect(w.seqs()).toEqual(span(426, 600));
+    for (let n = 0; n < 20 && !w.timeline.view.get().isTip; n++) await w.timeline.loadNewer();
+    await w.idle();
+    expect(w.seqs()).toEqual(span(426, 1_001));
+    w.put(1_002);
+    w.timeline.changed(1_002n, 1_002n);
+    await w.idle();
+    expect(w.seqs()).toEqual(span(426, 1_002));
+  });
+
+  it("stays where it was moved to when the rows of the jump, or new ones, are told while it is under way", async () => {
+    const w = world(1_000);
+    await w.idle();
+    const jumped = w.timeline.jumpTo(300n);
+    w.timeline.changed(275n, 349n);
+    await jumped;
+    w.put(1_001);
+    w.timeline.changed(1_001n, 1_001n);
+    await w.idle();
+    expect([w.seqs(), w.timeline.view.get().isTip]).toEqual([span(276, 350), false]);
+    await w.timeline.loadNewer();
+    expect(w.seqs()).toEqual(span(276, 400));
+  });
+
+  it("goes back to the newest in one step, and does not jump to what it shows", async () => {
+    const w = world(1_000);
+    await w.idle();
+    expect([await w.timeline.jumpTo(980n), w.seqs()]).toEqual([true, span(951, 1_000)]);
+    await w.timeline.jumpTo(3n);
+    expect([w.seqs(), w.timeline.view.get().isFloor]).toEqual([span(1, 75), true]);
+    await w.timeline.toTip();
+    expect([w.seqs(), w.timeline.view.get().isTip]).toEqual([span(951, 1_000), true]);
+  });
+
+  it("a reader further up keeps his place when more than a page was missed", async () => {
+    const w = world(60);
+    await w.idle();
+    w.timeline.follow(false);
+    for (const seq of span(61, 300)) w.put(seq);
+    w.timeline.changed(251n, 300n);
+    await w.idle();
+    expect([w.seqs(), w.timeline.view.get().isTip]).toEqual([span(11, 60), false]);
+    await w.timeline.loadNewer();
+    expect(w.seqs()).toEqual(span(11, 110));
+  });
+
+  it("in a long flood gives the oldest rows back, unless somebody reads them", async () => {
+    const w = world(60);
+    await w.idle();
+    const flood = async (from: number, to: number) => {
+      for (let at = from; at <= to; at += 40) {
+        for (const seq of span(at, Math.min(to, at + 39))) w.put(seq);
+        w.timeline.changed(BigInt(at), BigInt(Math.min(to, at + 39)));
+        await w.idle();
+      }
+    };
+    w.timeline.follow(false);
+    await flood(61, 2_100);
+    expect(w.seqs()).toEqual(span(11, 2_100));
+    w.timeline.follow(true);
+    await flood(2_101, 2_140);
+    expect([w.seqs().length, w.seqs().at(-1), w.timeline.view.get().isFloor]).toEqual([1_040, 2_140, false]);
+    await w.timeline.loadOlder();
+    expect(w.seqs()).toEqual(span(2_140 - 1_040 + 1 - 50, 2_140));
   });
 });

@@ -117,7 +117,7 @@ export interface Messages {
   readonly markRead: (seq: bigint) => void;
 }
 
-const nothing = new Value<TimelineView>({ rows: [], outgoing: [], isFloor: false, isLoading: true, isVerified: false });
+const nothing = new Value<TimelineView>({ rows: [], outgoing: [], isFloor: false, isTip: true, isLoading: true, isVerified: false });
 
 /** The newest messages of a conversation, as long as the component is on the screen. */
 export function useMessages(conv: bigint): Messages {
