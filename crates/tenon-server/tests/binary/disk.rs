@@ -9,7 +9,7 @@ use tenon_base::ConversationId;
 use tenon_client::driver::{Client, ClientOptions, StoreChoice};
 use tenon_client::engine::Auth;
 
-use crate::harness::{PATIENCE, Place};
+use crate::harness::{PATIENCE, Place, Server};
 
 /// A small file system of its own; needs the right to mount.
 struct SmallDisk(PathBuf);
@@ -21,6 +21,17 @@ impl SmallDisk {
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
         mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+
+    /// The same as ext4 on a loop device, in a file beside.
+    fn mount_ext4(at: &Path, megabytes: u64) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let image = at.with_extension("ext4");
+        std::fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
+        let done = |command: &mut Command| command.status().is_ok_and(|status| status.success());
+        let is_mounted = done(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image))
+            && done(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(at));
+        is_mounted.then(|| Self(at.to_owned()))
     }
 }
 
@@ -88,6 +99,92 @@ async fn a_full_disk_refuses_and_goes_on_when_there_is_space() {
     let all = server.device("history", &reader, &["--group", "pair", "--all", "--json"]).ok();
     assert_eq!(all.rows().len() as u64, acked + 1);
     drop(server);
+}
+
+/// Takes every byte that is left.
+fn fill_up(disk: &Path) -> PathBuf {
+    let path = disk.join("filler");
+    let mut filler = std::fs::File::create(&path).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        while std::io::Write::write_all(&mut filler, &vec![1; size]).is_ok() {
+            if filler.sync_all().is_err() {
+                break;
+            }
+        }
+    }
+    path
+}
+
+/// Sends until no ack comes, or the server ends. Gives the highest number acked.
+async fn send_until_it_stops(ada: &Client, conv: ConversationId, server: &mut Server) -> u64 {
+    let mut acked = 0;
+    while server.child.try_wait().unwrap().is_none() {
+        let (device, text) = (ada.clone(), "x".repeat(4_000));
+        let sending = tokio::spawn(async move { device.send_text(conv, text).await });
+        match tokio::time::timeout(Duration::from_secs(5), sending).await {
+            Ok(sent) => acked = sent.unwrap().unwrap().seq.0,
+            Err(_) => break,
+        }
+    }
+    acked
+}
+
+/// The log has prepared segments and goes on for a while; the store and the accounts have nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_full_to_the_last_byte_loses_nothing() {
+    let mut place = Place::new();
+    let Some(disk) = SmallDisk::mount_ext4(&place.dir.join("disk"), 200) else {
+        println!("skipped: no right to mount a small file system");
+        return;
+    };
+    place.data = disk.0.join("data");
+    let config = place.config(
+        "[log]\nsegment = \"1 MiB\"\nreserve = \"1 MiB\"\n[store]\nmemtable_age = \"3 s\"\n\
+         [limits]\ndevice = \"0/s 0\"\nuser = \"0/s 0\"\nconversation = \"0/s 0\"\n",
+    );
+    let args = ["--config", config.to_str().unwrap()];
+    let mut server = place.serve_with(&args);
+    place.tenon(&["user", "add", "ada", "bob"]).ok();
+    let made = place.tenon(&["group", "create", "pair", "--member", "ada", "--member", "bob"]).ok();
+    let conv = ConversationId(made.out.trim().parse().unwrap());
+    let (token, reader) = (place.mint("ada", "desk"), place.mint("bob", "desk"));
+    let ada = client(&server.address, &token).await;
+    let first = ada.send_text(conv, "there is space".to_owned()).await.unwrap().seq.0;
+
+    // While messages come, so that some are not in the store yet when there is nothing left for it.
+    let mounted = disk.0.clone();
+    let filling = tokio::task::spawn_blocking(move || fill_up(&mounted));
+    let acked = send_until_it_stops(&ada, conv, &mut server).await.max(first);
+    let filler = filling.await.unwrap();
+    let log = place.log();
+    assert!(log.contains("No space left") || log.contains("disk full"), "{log}");
+    drop(ada);
+    server.kill();
+    // A start on the full disk serves what is there or refuses with a reason.
+    match place.start(&args, &[]) {
+        Ok(mut server) => {
+            let added = place.tenon(&["user", "add", "cyd"]);
+            assert!(added.code == 0 || added.err.contains("disk"), "{added:?}");
+            server.kill();
+        }
+        Err(status) => {
+            assert_eq!(status.code(), Some(1));
+            let log = place.log();
+            assert!(log.contains("No space left") || log.contains("disk full"), "{log}");
+        }
+    }
+    // With space everything that was acked is there, accounts can be made, and messages go on.
+    std::fs::remove_file(&filler).unwrap();
+    let server = place.serve_with(&args);
+    place.tenon(&["user", "add", "dan"]).ok();
+    let said = ["--group", "pair", "--all", "--json"];
+    let rows = server.device("history", &reader, &said).ok().rows();
+    assert!(rows.len() as u64 >= acked, "{} of {acked}", rows.len());
+    let is_dense = rows.iter().zip(1..).all(|(row, seq)| row["seq"] == seq);
+    assert!(is_dense, "once, in one order");
+    server.device("send", &token, &["--group", "pair", "again"]).ok();
+    assert_eq!(server.stop(), 0);
+    place.tenon(&["verify"]).ok();
 }
 
 /// Leaves this many megabytes free.
