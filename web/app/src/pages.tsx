@@ -14,6 +14,8 @@ function Part({ path }: { readonly path: string }) {
       return <FirstRun page="setup" />;
     case "/join":
       return <FirstRun page="join" />;
+    case "/demo":
+      return <FirstRun page="demo" />;
     case "/admin":
       return <Admin />;
     default:

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { acceptInvitation, enterDemo, setUp } from "../src/first-run/api.js";
 import { ask, Fault, faultOf, withQuery } from "../src/first-run/ask.js";
 import { isLoopback, loginFault, nameFault, passwordFault, shareable, strengthOf, tokenOf } from "../src/first-run/checks.js";
+import { personOf } from "../src/first-run/demo.js";
 import { deadLinkOf, wordOfFault } from "../src/first-run/faults.js";
 import { PasswordField, TextField } from "../src/first-run/fields.js";
 import { drawQr } from "../src/first-run/qr.js";
@@ -94,6 +95,11 @@ describe("set-up and joining", () => {
     const asked = answering(() => new Response(JSON.stringify(answer)));
     expect(await enterDemo("member")).toEqual({ server: "", credential: "c", user: "2", device: "3", org: "4", name: "ada" });
     expect([asked[0]?.path, JSON.parse(String(asked[0]?.init.body))]).toEqual(["/v1/demo/sign-in", { who: "member" }]);
+  });
+
+  it("the address of a demonstration names one of its people", () => {
+    const people = [{ who: "admin" as const, name: "ada", display_name: "Ada" }, { who: "member" as const, name: "ben", display_name: "Ben" }];
+    expect(["#admin", "#member", "#root", ""].map((hash) => personOf(people, hash)?.name)).toEqual(["ada", "ben", undefined, undefined]);
   });
 
   it("know the links that lead nowhere, and have words for the rest", () => {

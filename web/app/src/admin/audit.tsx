@@ -12,6 +12,9 @@ import { type AdminWord, type Say, useAdminWords, wordNamed } from "./words.js";
 
 const SUBJECT_WORDS: Record<Subject, AdminWord> = { user: "kindUser", invitation: "kindInvitation", group: "kindGroup", device: "kindDevice", app: "kindApps", server: "kindServer", other: "kindOther" };
 
+/** Characters from which on a text is cut. */
+const LONG = 90;
+
 /** What an action is called; its own name if it has none here. */
 function deedOf(action: string, words: Say): string {
   const word = wordNamed(action);
@@ -70,10 +73,22 @@ function useColumns(): readonly Column<AuditEntry>[] {
   const words = useAdminWords();
   const language = useLanguage();
   return [
-    { name: words("auditWhen"), cell: (entry) => moment(entry.at_ms, language) },
+    { name: words("auditWhen"), cell: (entry) => <span className="when">{moment(entry.at_ms, language)}</span> },
     { name: words("auditWho"), cell: (entry) => actorName(entry.actor) ?? <em>{words("operator")}</em> },
     { name: words("auditWhat"), cell: (entry) => <Tag tone={subjectOf(entry.action) === "user" ? "accent" : "plain"}>{deedOf(entry.action, words)}</Tag> },
-    { name: words("auditTarget"), cell: (entry) => entry.target && <span className="long">{entry.target}</span> },
-    { name: words("auditDetail"), cell: (entry) => entry.detail && <span className="long">{entry.detail}</span> },
+    { name: words("auditTarget"), cell: (entry) => entry.target && <Long text={entry.target} /> },
+    { name: words("auditDetail"), cell: (entry) => entry.detail && <Long text={entry.detail} /> },
   ];
+}
+
+/** A text of which the table shows a few lines, all of it when it is pointed at or opened. */
+function Long({ text }: { readonly text: string }) {
+  const [isOpen, setOpen] = useState(false);
+  const isLong = text.length > LONG;
+  if (!isLong) return <span className="long">{text}</span>;
+  return (
+    <button type="button" className={`long${isOpen ? "" : " is-cut"}`} title={text} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+      {text}
+    </button>
+  );
 }

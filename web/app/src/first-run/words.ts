@@ -86,6 +86,8 @@ export const firstWords = {
   resetNote: ["Your old password no longer works after this.", "保存后旧密码将失效。"],
   replaces: ["You are signed in here as {name}. That sign-in ends in this browser.", "你当前以 {name} 的身份登录，继续后将在此浏览器中退出。"],
   demoTitle: ["Demonstration", "演示"],
+  demoNone: ["No demonstration here", "此处没有演示"],
+  demoNoneHint: ["This server is no demonstration, or it is not asked from its own computer.", "此服务器不是演示环境，或你并非在其所在的电脑上访问。"],
   demoHint: ["This is a demonstration. Look around as one of its people:", "这是演示环境，可以以下列身份体验："],
   demoAs: ["Enter as {name}", "以 {name} 的身份进入"],
   demoAdmin: ["Administrator: sees the administration too", "管理员，可查看管理后台"],

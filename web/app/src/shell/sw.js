@@ -9,7 +9,7 @@
 const PREFIX = "tenon-shell-";
 const CACHE = `${PREFIX}${VERSION}`;
 /** Addresses that show the app: others that the server knows are not answered from here. */
-const PAGE = /^\/(?:index\.html|setup|join|admin)?(?:\/.*)?$/;
+const PAGE = /^\/(?:index\.html|setup|join|demo|admin)?(?:\/.*)?$/;
 const KEPT = new Set(FILES);
 
 self.addEventListener("install", (event) => {
