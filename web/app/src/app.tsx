@@ -55,37 +55,39 @@ function House() {
     ),
   );
   return (
-    <div className={`house ${open === undefined ? "is-list" : "is-chat"}`}>
-      <a
-        className="skip"
-        href="#chat"
-        onClick={(event) => {
-          event.preventDefault();
-          document.querySelector<HTMLElement>(".composer textarea, .stage")?.focus();
-        }}
-      >
-        {words("skipToChat")}
-      </a>
-      <Sidebar open={open} onNew={setDialog} onSettings={() => setDialog("settings")} />
-      <main className="stage" tabIndex={-1}>
-        <Notices />
-        {open === undefined ? (
-          <div className="stage-empty">
-            <span className="stage-mark">
-              <Icon name="chat" size={40} />
-            </span>
-            <p>{words("pickChat")}</p>
-            <button type="button" className="button is-small" onClick={() => setDialog("keys")}>
-              {words("shortcuts")}
-            </button>
-          </div>
-        ) : (
-          <Chat key={`${client.device}/${open}`} conv={open} />
-        )}
-      </main>
-      {(dialog === "chat" || dialog === "group") && <NewChat mode={dialog} onClose={() => setDialog(undefined)} />}
-      {dialog === "settings" && <Settings onClose={() => setDialog(undefined)} onKeys={() => setDialog("keys")} />}
-      {dialog === "keys" && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
+    <div className="frame">
+      <Notices />
+      <div className={`house ${open === undefined ? "is-list" : "is-chat"}`}>
+        <a
+          className="skip"
+          href="#chat"
+          onClick={(event) => {
+            event.preventDefault();
+            document.querySelector<HTMLElement>(".composer textarea, .stage")?.focus();
+          }}
+        >
+          {words("skipToChat")}
+        </a>
+        <Sidebar open={open} onNew={setDialog} onSettings={() => setDialog("settings")} />
+        <main className="stage" tabIndex={-1}>
+          {open === undefined ? (
+            <div className="stage-empty">
+              <span className="stage-mark">
+                <Icon name="chat" size={40} />
+              </span>
+              <p>{words("pickChat")}</p>
+              <button type="button" className="button is-small" onClick={() => setDialog("keys")}>
+                {words("shortcuts")}
+              </button>
+            </div>
+          ) : (
+            <Chat key={`${client.device}/${open}`} conv={open} />
+          )}
+        </main>
+        {(dialog === "chat" || dialog === "group") && <NewChat mode={dialog} onClose={() => setDialog(undefined)} />}
+        {dialog === "settings" && <Settings onClose={() => setDialog(undefined)} onKeys={() => setDialog("keys")} />}
+        {dialog === "keys" && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
+      </div>
     </div>
   );
 }

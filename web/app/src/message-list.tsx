@@ -11,7 +11,7 @@ import { guessOf, type ListEntry } from "./list/guess.js";
 import { ScrollPane } from "./list/scroll-pane.js";
 import { useJump } from "./list/use-jump.js";
 import { useReading } from "./list/use-reading.js";
-import { day } from "./time.js";
+import { day, number } from "./time.js";
 import { Icon } from "./views/icon.js";
 
 /** Nearer to the top than this asks for older messages, pixels. */
@@ -35,6 +35,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
   const client = useClient();
   const words = useWords();
   const view = useCalm(timeline.view, CALM_MS);
+  const language = useLanguage();
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   const newAbove = useNewAbove(line);
   const replies = useMemo(() => replyCounts(view.rows), [view.rows]);
@@ -109,7 +110,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
         <span className="to-unread">
           <button type="button" onClick={unread.go}>
             <Icon name="up" size={17} />
-            {unread.count === 1n ? words("newMessageOne") : words("newMessageCount", { n: `${unread.count}` })}
+            {unread.count === 1n ? words("newMessageOne") : words("newMessageCount", { n: number(Number(unread.count), language) })}
           </button>
           <button type="button" aria-label={words("close")} onClick={unread.dismiss}>
             <Icon name="close" size={16} />
