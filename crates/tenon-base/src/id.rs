@@ -46,6 +46,10 @@ id! {
     AppId
 }
 id! {
+    /// An invitation into an organisation: a link with an end.
+    InvitationId
+}
+id! {
     /// Template that sets roles, names, joining and display of a conversation.
     SceneId
 }

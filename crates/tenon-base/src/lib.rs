@@ -23,7 +23,8 @@ pub mod size;
 
 pub use clock::{Clock, Deadline, ManualClock, Timestamp};
 pub use id::{
-    AppId, ConnectionId, ConversationId, DeviceId, MessageId, OrgId, SceneId, SessionId, UserId,
+    AppId, ConnectionId, ConversationId, DeviceId, InvitationId, MessageId, OrgId, SceneId,
+    SessionId, UserId,
 };
 pub use position::{
     Cid, Cnt, ConnCtr, ConvEpoch, DeviceEpoch, Lsn, OpSeq, OverlayVer, PartitionId, Pid, Pts,

@@ -1,15 +1,19 @@
 //! Who exists: organisations, users, devices, apps and names of groups. One state, decided in the identity partition.
 
-use tenon_base::{AppId, ConversationId, DeviceId, OrgId, UserId};
+use tenon_base::{AppId, ConversationId, DeviceId, InvitationId, OrgId, UserId};
 
 pub mod audit;
 mod directory;
+mod link;
+#[cfg(test)]
+mod link_tests;
 mod record;
 #[cfg(test)]
 mod tests;
 
 pub use audit::{Actor, Audit, AuditAction, AuditEntry};
 pub use directory::Directory;
+pub use link::{Accept, Invitation, InvitationState, SetUp, SetUpLink, SetUpLinkHash};
 pub use record::{AppRecord, DeviceRecord, OrgRecord, OrgRole, UserRecord};
 
 /// Longest login name of a user, in bytes.
@@ -18,6 +22,8 @@ pub const USER_NAME_MAX: usize = 128;
 pub const GROUP_NAME_MAX: usize = 256;
 /// Longest display name and device label, in bytes.
 pub const LABEL_MAX: usize = 256;
+/// Invitations that are kept of one organisation; the oldest that is over leaves for a new one.
+pub const INVITATIONS_MAX: usize = 1_000;
 /// Devices one user may have.
 pub const DEVICES_MAX: usize = 100;
 
@@ -91,6 +97,21 @@ pub enum IdentityCommand {
         /// Conversation it names.
         conv: ConversationId,
     },
+    /// Puts a set-up link in force instead of the one before; refused once somebody administers.
+    PutSetUpLink(SetUpLink),
+    /// Names the organisation and makes its first administrator, by a set-up link, all or nothing.
+    SetUp(Box<SetUp>),
+    /// Makes an invitation. One for an account ends those that were open for it.
+    PutInvitation(Invitation),
+    /// Takes an invitation back; nothing if it is over.
+    RevokeInvitation {
+        /// Organisation.
+        org: OrgId,
+        /// Which.
+        invitation: InvitationId,
+    },
+    /// Accepts an invitation: account or password, and a device, all or nothing.
+    Accept(Box<Accept>),
     /// A command and the entry that tells of it; the entry is written only if the command changed something.
     Audited {
         /// The entry.
@@ -120,6 +141,10 @@ pub enum IdentityOutcome {
     Disabled,
     /// The user has [`DEVICES_MAX`] devices.
     TooMany,
+    /// The link was used as often as it may be, or somebody administers already.
+    LinkUsed,
+    /// The link is over, was taken back, or is none.
+    LinkExpired,
     /// Nobody would be left who may administer the organisation.
     LastAdmin,
 }
@@ -137,6 +162,10 @@ pub enum IdentityChange {
     App(OrgId, AppId),
     /// The name of a group.
     Group(OrgId, String),
+    /// The set-up link.
+    SetUpLink(OrgId),
+    /// An invitation, maybe gone.
+    Invitation(OrgId, InvitationId),
     /// A new entry of the audit, whole: it is not kept in memory.
     Audit(AuditEntry),
 }

@@ -5,6 +5,7 @@ mod admin;
 mod caller;
 mod connect;
 mod exchange;
+mod links;
 mod me;
 mod refusal;
 
@@ -61,6 +62,9 @@ pub(crate) fn router(desk: Desk, extra: Router) -> Router {
         .route("/v1/server", get(me::server))
         .route("/v1/me", get(me::me))
         .route("/v1/me/password", post(me::password))
+        .route("/v1/setup", post(links::set_up))
+        .route("/v1/invitations/look", post(links::look))
+        .route("/v1/invitations/accept", post(links::accept))
         .nest("/v1/admin", admin::routes())
         .route("/health", get(health))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -58,6 +58,8 @@ pub struct GatewayOptions {
     pub proxies: Vec<IpAddr>,
     /// Origins of web pages that may connect, as `scheme://host[:port]`. The server's own host is always among them.
     pub origins: Vec<String>,
+    /// URL that people use, where it is not the one they called; links begin with it.
+    pub public_url: Option<String>,
     /// Who may connect.
     pub gate: GateOptions,
     /// From the accept to a verified Hello.
@@ -83,6 +85,7 @@ impl GatewayOptions {
             plain_anywhere: false,
             proxies: Vec::new(),
             origins: Vec::new(),
+            public_url: None,
             gate: GateOptions {
                 connections_max: 200_000,
                 per_address_max: 20_000,

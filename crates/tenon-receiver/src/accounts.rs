@@ -1,10 +1,14 @@
 //! The gateway's door to accounts: who calls, and what people do to their own account.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tenon_core::accounts::{Accounts, AuditLine, Caller, NewPassword, ServerFacts};
-use tenon_core::admission::Refusal;
+use tenon_core::accounts::{
+    Accounts, AuditLine, Caller, Deed, Given, InvitationLine, InvitationLook, NewPassword,
+    Newcomer, ServerFacts,
+};
+use tenon_core::admission::{Credential, Refusal};
 use tenon_core::handover::Reply;
 use tenon_core::identity::{Actor, Audit, AuditAction, IdentityCommand, IdentityOutcome};
 use tenon_store::table;
@@ -45,6 +49,42 @@ impl Accounts for ReceiverHandle {
         let shared = Arc::clone(&self.shared);
         let busy = |code| Err(Refusal { code, after_ms: 1_000 });
         self.shared.work(reply, busy, async move { shared.new_password(&caller, password).await });
+    }
+
+    fn set_up(
+        &self,
+        organisation: String,
+        person: Newcomer,
+        reply: Reply<Result<Credential, Refusal>>,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        let busy = |code| Err(Refusal { code, after_ms: 1_000 });
+        self.shared.work(reply, busy, async move { shared.set_up(organisation, person).await });
+    }
+
+    fn look_at_invitation(
+        &self,
+        token: &str,
+        address: Option<IpAddr>,
+    ) -> Result<InvitationLook, Refusal> {
+        self.shared.look_at_invitation(token, address)
+    }
+
+    fn accept_invitation(&self, person: Newcomer, reply: Reply<Result<Credential, Refusal>>) {
+        let shared = Arc::clone(&self.shared);
+        let busy = |code| Err(Refusal { code, after_ms: 1_000 });
+        self.shared.work(reply, busy, async move { shared.accept(person).await });
+    }
+
+    fn administer(&self, by: Caller, deed: Deed, reply: Reply<Result<Given, Refusal>>) {
+        let shared = Arc::clone(&self.shared);
+        let busy = |code| Err(Refusal { code, after_ms: 200 });
+        let actor = Actor::User(by.author.user);
+        self.shared.work(reply, busy, async move { shared.administer(actor, deed).await });
+    }
+
+    fn invitations(&self, by: &Caller) -> Vec<InvitationLine> {
+        self.shared.invitations(by.author.org)
     }
 
     fn audit(

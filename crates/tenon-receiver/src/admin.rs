@@ -1,6 +1,8 @@
 //! Local administration: what the operator of the machine may do. Whoever holds this handle has that right; the server
 //! gives it to its Unix socket alone.
 
+mod accounts;
+
 use std::sync::Arc;
 
 use tenon_base::{AppId, Cid, ConversationId, DeviceId, Timestamp, UserId};

@@ -43,6 +43,8 @@ pub(crate) struct Identity {
     commands: mpsc::Sender<Waiting>,
     pub(crate) logins: mpsc::Sender<LoginJob>,
     keys: RwLock<Arc<Keys>>,
+    /// Somebody may administer.
+    pub(crate) has_admin: watch::Receiver<bool>,
 }
 
 /// The only writer of the directory.
@@ -53,6 +55,8 @@ pub(crate) struct IdentityLoop {
     users: Arc<dyn Users>,
     clock: Arc<dyn Clock>,
     writer: ShardWriter,
+    org: OrgId,
+    has_admin: watch::Sender<bool>,
     applied: Lsn,
     producer: u64,
     producer_seq: u64,
@@ -68,6 +72,7 @@ impl Identity {
         let directory = load(&doors.store, options.org)?;
         let directory = Arc::new(RwLock::new(directory));
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
+        let (has_admin, administered) = watch::channel(false);
         let mut running = IdentityLoop {
             directory: Arc::clone(&directory),
             commands,
@@ -75,6 +80,8 @@ impl Identity {
             users: Arc::clone(&doors.users),
             clock: Arc::clone(&doors.clock),
             writer: doors.store.writer(PARTITION),
+            org: options.org,
+            has_admin,
             applied: doors.store.applied(PARTITION),
             producer: options.producer,
             producer_seq: 0,
@@ -88,7 +95,9 @@ impl Identity {
         let (logins, worker) =
             LoginWorker::new(Arc::clone(&doors.random), metrics.sign_ins.clone())?;
         let keys = RwLock::new(Arc::new(keys));
-        Ok((Self { directory, commands: sender, logins, keys }, running, worker))
+        running.tell_admins();
+        let has_admin = administered;
+        Ok((Self { directory, commands: sender, logins, keys, has_admin }, running, worker))
     }
 
     /// The keys in force.
@@ -194,10 +203,16 @@ impl IdentityLoop {
         let outcome = self.apply(command);
         self.applied = lsns.last().copied().unwrap_or(self.applied);
         self.writer.publish();
+        self.tell_admins();
         if outcome == IdentityOutcome::Done {
             self.end_sessions(command).await;
         }
         Ok(Ok(outcome))
+    }
+
+    fn tell_admins(&self) {
+        let has_admin = self.read(|d| d.admins_of(self.org).next().is_some());
+        self.has_admin.send_if_modified(|known| std::mem::replace(known, has_admin) != has_admin);
     }
 
     fn apply(&mut self, command: &IdentityCommand) -> IdentityOutcome {
@@ -216,6 +231,7 @@ impl IdentityLoop {
         let (org, user, device) = match command {
             IdentityCommand::RemoveDevice { org, user, device } => (*org, *user, Some(*device)),
             IdentityCommand::PutDevice(device) => (device.org, device.user, Some(device.device)),
+            IdentityCommand::Accept(accept) => (accept.user.org, accept.user.user, None),
             IdentityCommand::SetPassword { org, user, .. }
             | IdentityCommand::SetDisabled { org, user, is_disabled: true } => (*org, *user, None),
             _ => return,

@@ -27,6 +27,7 @@ pub mod fuzz;
 pub mod identity;
 mod ids;
 mod limits;
+mod links;
 pub mod live;
 pub mod metrics;
 mod ops;

@@ -47,6 +47,8 @@ impl RateLimits {
 const METERS_MAX: usize = 100_000;
 /// Credentials that one app may ask for.
 const MINTS: Rate = Rate { per_second: 20, burst: 200 };
+/// Wrong links from one /24 or /64, per minute. With 256 bits none is guessed; who tries is kept from making work.
+const WRONG_LINKS: Rate = Rate { per_second: 10, burst: 30 };
 /// The meters count a minute as a second of a clock that runs this much slower.
 const SECONDS_PER_MINUTE: u64 = 60;
 
@@ -72,6 +74,12 @@ impl<K: Eq + Hash> Meters<K> {
         }
         meters.entry(key).or_default().take(rate, now)
     }
+
+    /// What [`Self::take`] would say, without taking.
+    fn look(&self, key: &K, rate: Rate, now: Deadline) -> Result<(), u32> {
+        let meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.get(key).copied().unwrap_or_default().take(rate, now)
+    }
 }
 
 /// Which limit refused, and for how long.
@@ -90,6 +98,7 @@ pub(crate) struct Limits {
     accounts: Meters<String>,
     networks: Meters<IpAddr>,
     apps: Meters<AppId>,
+    wrong_links: Meters<IpAddr>,
 }
 
 impl Limits {
@@ -102,6 +111,7 @@ impl Limits {
             accounts: Meters::new(),
             networks: Meters::new(),
             apps: Meters::new(),
+            wrong_links: Meters::new(),
         }
     }
 
@@ -127,6 +137,23 @@ impl Limits {
         self.apps.take(app, MINTS, now).map_err(limited)
     }
 
+    /// Refuses an address that tried too many wrong links; a right one costs nothing. The rate is per minute.
+    pub(crate) fn link(&self, address: Option<IpAddr>, now: Deadline) -> Result<(), Limited> {
+        let Some(address) = address else { return Ok(()) };
+        let slow = Deadline(now.0 / SECONDS_PER_MINUTE);
+        self.wrong_links.look(&network(address), WRONG_LINKS, slow).map_err(slowly)
+    }
+
+    /// Counts a wrong link.
+    pub(crate) fn wrong_link(&self, address: Option<IpAddr>, now: Deadline) {
+        let Some(address) = address else { return };
+        let slow = Deadline(now.0 / SECONDS_PER_MINUTE);
+        // What is over the rate was refused by `link` before, but for some that came at the same time.
+        if self.wrong_links.take(network(address), WRONG_LINKS, slow).is_err() {
+            tracing::debug!("more wrong links than may be tried came at once");
+        }
+    }
+
     /// Guessing is slow for an account and for a network. Both are asked, so that one cannot hide behind the other.
     pub(crate) fn sign_in(
         &self,
@@ -134,20 +161,21 @@ impl Limits {
         address: Option<IpAddr>,
         now: Deadline,
     ) -> Result<(), Limited> {
-        let limited = |after_ms: u32| Limited {
-            code: code::METHOD_RATE,
-            after_ms: after_ms.saturating_mul(60),
-        };
         let slow = Deadline(now.0 / SECONDS_PER_MINUTE);
         if let Some(address) = address {
             let per = self.rates.network_per_minute.max(1);
             let rate = Rate { per_second: per, burst: per };
-            self.networks.take(network(address), rate, slow).map_err(limited)?;
+            self.networks.take(network(address), rate, slow).map_err(slowly)?;
         }
         let per = self.rates.account_per_minute.max(1);
         let rate = Rate { per_second: per, burst: per };
-        self.accounts.take(name.to_lowercase(), rate, slow).map_err(limited)
+        self.accounts.take(name.to_lowercase(), rate, slow).map_err(slowly)
     }
+}
+
+/// The wait of a rate that is per minute.
+const fn slowly(after_ms: u32) -> Limited {
+    Limited { code: code::METHOD_RATE, after_ms: after_ms.saturating_mul(60) }
 }
 
 /// The /24 of an IPv4 address, the /64 of an IPv6 one.
@@ -181,6 +209,20 @@ mod tests {
         assert_eq!(other.map(|l| l.code), Some(code::USER_RATE));
         let open = Limits::new(RateLimits::OPEN);
         assert!((0..10_000).all(|_| open.send(DeviceId(1), user, conv, now).is_ok()));
+    }
+
+    #[test]
+    fn wrong_links_are_counted_and_right_ones_are_not() {
+        let limits = Limits::new(RateLimits::START);
+        let now = Deadline(1_000_000);
+        let (address, other) =
+            (Some(IpAddr::from([10, 0, 0, 1])), Some(IpAddr::from([10, 0, 1, 1])));
+        assert!((0..1_000).all(|_| limits.link(address, now).is_ok()));
+        (0..30).for_each(|_| limits.wrong_link(address, now));
+        let wait = limits.link(address, now).err().map(|l| (l.code, l.after_ms));
+        assert!(wait.is_some_and(|(code, ms)| code == code::METHOD_RATE && ms > 1_000), "{wait:?}");
+        assert!(limits.link(other, now).is_ok() && limits.link(None, now).is_ok());
+        assert!(limits.link(address, Deadline(now.0 + 60_000_000)).is_ok(), "a minute later");
     }
 
     #[test]

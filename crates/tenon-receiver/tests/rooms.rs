@@ -27,6 +27,8 @@ use tokio::sync::{oneshot, watch};
 
 #[path = "rooms/accounts.rs"]
 mod accounts;
+#[path = "rooms/links.rs"]
+mod links;
 
 const ORG: OrgId = OrgId(1);
 const LAYOUT: Layout = Layout { conversations: 2, users: 2 };

@@ -24,6 +24,17 @@ pub(crate) enum Request {
     UserDisable { names: Vec<String>, disabled: bool },
     /// Sets a password.
     UserPassword { name: String, password: Secret },
+    /// Makes an invitation, or a link for one account.
+    UserInvite { role: String, uses: u32, valid_for_s: u64, user: Option<String> },
+    /// Makes a new set-up link.
+    AdminLink {},
+    /// Makes an administrator.
+    AdminCreate {
+        name: String,
+        display: Option<String>,
+        organisation: Option<String>,
+        password: Secret,
+    },
     /// Makes a device credential.
     TokenMint { name: String, label: String },
     /// Makes an app that may mint, or gives it a new secret.

@@ -28,6 +28,9 @@ impl Cli {
 pub(crate) enum Command {
     /// Run the server.
     Serve(Serve),
+    /// The first administrator.
+    #[command(subcommand)]
+    Admin(Admin),
     /// Accounts.
     #[command(subcommand)]
     User(User),
@@ -111,7 +114,49 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Make a new set-up link; the one before ends.
+    Link {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Make an administrator, or make one of an account; the password is read from standard input.
+    Create {
+        #[command(flatten)]
+        data: Data,
+        /// Login name.
+        name: String,
+        /// Name to show.
+        #[arg(long)]
+        display: Option<String>,
+        /// Name of the organisation.
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum User {
+    /// Make a link by which people join, and print it with a QR code.
+    Invite {
+        #[command(flatten)]
+        data: Data,
+        /// Role of those who join: member or admin.
+        #[arg(long, default_value = "member")]
+        role: String,
+        /// How many people may use it, up to 1000.
+        #[arg(long, default_value_t = 1, value_name = "N")]
+        uses: u32,
+        /// For how many hours, up to 720.
+        #[arg(long, default_value_t = 72, value_name = "H")]
+        hours: u64,
+        /// A link for this account instead: its person sets a new password.
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["role", "uses", "hours"])]
+        user: Option<String>,
+        /// Leave the QR code out.
+        #[arg(long)]
+        no_qr: bool,
+    },
     /// Add accounts; those that exist stay as they are.
     Add {
         #[command(flatten)]

@@ -6,6 +6,7 @@ use crate::cli::{Cli, Command};
 use crate::error::ServerError;
 use crate::serve;
 
+mod account;
 mod bench;
 mod check;
 pub(crate) mod configuration;
@@ -21,6 +22,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, ServerError> {
     let is_json = cli.json;
     match cli.command {
         Command::Serve(args) => serve::serve(args).await,
+        Command::Admin(admin) => account::admin(admin, is_json).await,
         Command::User(user) => local::user(user, is_json).await,
         Command::Token(token) => local::token(token, is_json).await,
         Command::App(app) => local::app(app, is_json).await,

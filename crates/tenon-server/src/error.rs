@@ -30,6 +30,8 @@ pub(crate) enum ServerError {
     Processor(#[from] tenon_processor::ProcessorError),
     #[error("user partition: {}", chain(.0))]
     Sync(#[from] tenon_sync::SyncError),
+    #[error("the address {0} is taken by another program")]
+    Port(std::net::SocketAddr),
     #[error("gateway: {0}")]
     Gateway(String),
     #[error("metrics: {0}")]
@@ -79,6 +81,9 @@ impl ServerError {
             }
             Self::DataDir(DataDirError::Io { .. }) | Self::Io { .. } => {
                 "check that the path exists, is writable by this user, and that the disk has space"
+            }
+            Self::Port(_) => {
+                "stop that program, or take another address with --listen (key `listen`)"
             }
             Self::Damaged { .. } => "restore this file from a backup of the data directory",
             Self::Log(LogError::DiskFull) => {

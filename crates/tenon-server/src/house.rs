@@ -424,15 +424,8 @@ impl Multicast for NoMulticast {
     }
 }
 
-/// What was found at the start, for the operator's log. Damage is told loudly: those partitions refuse appends.
+/// What was found at the start, for the operator's log.
 pub(crate) fn describe(report: &RecoveryReport) -> BTreeMap<&'static str, String> {
-    if !report.damaged_partitions.is_empty() {
-        tracing::error!(
-            partitions = ?report.damaged_partitions,
-            places = report.damage.len(),
-            "the log is damaged; see docs/errors/log_damaged.md"
-        );
-    }
     BTreeMap::from([
         ("last_stop", if report.was_unclean { "crash" } else { "clean" }.to_owned()),
         ("direct_io", report.is_direct.to_string()),
@@ -440,4 +433,15 @@ pub(crate) fn describe(report: &RecoveryReport) -> BTreeMap<&'static str, String
         ("torn_tail", report.torn_tail.is_some().to_string()),
         ("damaged_partitions", report.damaged_partitions.len().to_string()),
     ])
+}
+
+/// Tells damage loudly: those partitions refuse appends until an operator has looked.
+pub(crate) fn tell_damage(report: &RecoveryReport) {
+    if !report.damaged_partitions.is_empty() {
+        tracing::error!(
+            partitions = ?report.damaged_partitions,
+            places = report.damage.len(),
+            "the log is damaged; see docs/errors/log_damaged.md"
+        );
+    }
 }

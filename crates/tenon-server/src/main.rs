@@ -19,6 +19,7 @@ mod error;
 mod hostile;
 mod house;
 mod importing;
+mod links;
 mod output;
 mod serve;
 mod system;

@@ -1,6 +1,6 @@
 //! `tenon serve`: the rooms, the port, the admin socket; from an empty directory to serving, and back in order.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenon_base::Clock;
-use tenon_gateway::{Gateway, GatewayOptions, TlsSource};
+use tenon_gateway::{Gateway, GatewayError, GatewayOptions, TlsSource};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -19,7 +19,7 @@ use crate::command::configuration;
 use crate::config::{Config, Tls};
 use crate::error::ServerError;
 use crate::house::{Ground, House, Raised, node};
-use crate::output;
+use crate::{links, output};
 
 mod observe;
 mod pages;
@@ -44,6 +44,7 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
         recovery = ?crate::house::describe(&ground.report),
         "opened"
     );
+    crate::house::tell_damage(&ground.report);
     let raised = Raised::raise(ground, &config).await?;
     let options = gateway_options(&config, raised.ground().data.path());
     let doors = tenon_gateway::Doors {
@@ -56,20 +57,21 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     let metrics = tenon_gateway::Metrics::new(raised.registry())?;
     let (gateway, multicast) = Gateway::new(options, doors, metrics);
     // The port is taken before the replay, so that a port in use is told at once; nobody is answered before it ends.
-    let listening = gateway.listen().await.map_err(|e| ServerError::Gateway(e.to_string()))?;
+    let listening = gateway.listen().await.map_err(cannot_listen)?;
     let mut house = raised.run(multicast).await?;
     house.start_rotation();
 
     let (stop, stopped) = watch::channel(false);
     let data = house.ground().data.path().to_owned();
-    let operator = Arc::new(Operator::of(&house));
+    let public = links::public_url(&config, listening.address());
+    let setup = links::open(&house.admin(), &data, &public, stopped.clone()).await?;
+    let operator = Arc::new(Operator::of(&house, &public));
     let administration =
         tokio::spawn(socket::serve(socket::bind(&data)?, operator, stopped.clone()));
     let observer = observe::start(&config, &house, stop.clone()).await?;
-    let public = public_url(&config, listening.address());
     let fingerprint = listening.fingerprint().map(str::to_owned);
     let serving = tokio::spawn(listening.serve(stopped.clone(), pages::router(web)));
-    ready(&args, &public, observer, fingerprint.as_deref())?;
+    ready(&args, (&public, setup.as_deref()), observer, fingerprint.as_deref())?;
     tracing::info!(took_ms = started.elapsed().as_millis(), url = public, "serving");
 
     let ended = wait(&mut house, stop.clone()).await;
@@ -90,6 +92,16 @@ pub(crate) async fn serve(args: Serve) -> Result<ExitCode, ServerError> {
     closed?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A port that is taken is told with its mend; the rest says for itself what is wrong.
+fn cannot_listen(error: GatewayError) -> ServerError {
+    match error {
+        GatewayError::Listen { address, source } if source.kind() == ErrorKind::AddrInUse => {
+            ServerError::Port(address)
+        }
+        other => ServerError::Gateway(other.to_string()),
+    }
 }
 
 fn flags(args: &Serve) -> Vec<(&'static str, String)> {
@@ -132,22 +144,15 @@ fn gateway_options(config: &Config, data: &Path) -> GatewayOptions {
     options.plain_anywhere = config.behind_proxy;
     options.proxies.clone_from(&config.proxies);
     options.origins.clone_from(&config.origins);
+    options.public_url.clone_from(&config.public_url);
     options.gate.connections_max = config.connections;
     options
-}
-
-fn public_url(config: &Config, address: SocketAddr) -> String {
-    if let Some(url) = &config.public_url {
-        return url.clone();
-    }
-    let scheme = if config.tls == Tls::Plain { "http" } else { "https" };
-    format!("{scheme}://{address}")
 }
 
 /// Says that it serves: on standard output, and in the ready file.
 fn ready(
     args: &Serve,
-    public: &str,
+    (public, setup): (&str, Option<&str>),
     observer: Option<SocketAddr>,
     fingerprint: Option<&str>,
 ) -> Result<(), ServerError> {
@@ -158,7 +163,7 @@ fn ready(
             "version": env!("CARGO_PKG_VERSION"),
             "public_url": public,
             "admin_url": admin_url,
-            "setup_url": null,
+            "setup_url": setup,
             "certificate_sha256": fingerprint,
         });
         node::write_private(path, ready.to_string().as_bytes())
@@ -169,8 +174,15 @@ fn ready(
     if let Some(fingerprint) = fingerprint {
         output::line(&format!("certificate SHA-256 {fingerprint}"));
     }
-    output::line(&format!("next: tenon user add NAME --data {data}"));
+    if setup.is_none() {
+        output::line(&format!("next: tenon user invite --data {data}"));
+    }
     output::line(&format!("tenon ready {public}"));
+    if let Some(setup) = setup {
+        output::line("next: open this link in a browser; it is good for 30 minutes, once");
+        output::line(&format!("  {setup}"));
+        output::line(&format!("  a new one: tenon admin link --data {data}"));
+    }
     Ok(())
 }
 

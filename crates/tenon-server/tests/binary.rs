@@ -21,6 +21,8 @@ mod crash;
 mod disk;
 #[path = "binary/errors.rs"]
 mod errors;
+#[path = "binary/first_run.rs"]
+mod first_run;
 #[path = "binary/harness.rs"]
 mod harness;
 #[path = "binary/interpose.rs"]

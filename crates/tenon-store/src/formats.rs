@@ -104,6 +104,20 @@ const FORMATS: &[Format] = &[
         reencode: |b| table::audit::decode(&b).map(|x| table::audit::encode(&x)),
     },
     Format {
+        name: "identity-setup-link",
+        sample: |v| table::link::encode_setup_link(&v.setup_link()),
+        reencode: |b| {
+            table::link::decode_setup_link(&b).map(|x| table::link::encode_setup_link(&x))
+        },
+    },
+    Format {
+        name: "identity-invitation",
+        sample: |v| table::link::encode_invitation(&v.invitation()),
+        reencode: |b| {
+            table::link::decode_invitation(&b).map(|x| table::link::encode_invitation(&x))
+        },
+    },
+    Format {
         name: "identity-user-2",
         sample: |v| table::identity::rows::encode_user(&v.user_record()),
         reencode: |b| {

@@ -11,6 +11,7 @@ pub mod header;
 pub mod identity;
 pub mod import_key;
 pub mod line;
+pub mod link;
 pub mod member;
 pub mod message;
 pub mod queue;
@@ -33,6 +34,8 @@ pub(crate) mod tag {
     pub(crate) const APP: u8 = 0x53;
     pub(crate) const GROUP: u8 = 0x54;
     pub(crate) const AUDIT: u8 = 0x55;
+    pub(crate) const SETUP_LINK: u8 = 0x56;
+    pub(crate) const INVITATION: u8 = 0x57;
 }
 
 pub(crate) fn key(org: OrgId, tag: u8, ids: &[u64]) -> Bytes {

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenon_base::{AppId, ConversationId, DeviceId, Map, OrgId, UserId};
+use tenon_base::{AppId, ConversationId, DeviceId, InvitationId, Map, OrgId, UserId};
 
 use super::audit::{Audit, AuditEntry};
 use super::{
     AppRecord, DEVICES_MAX, DeviceRecord, IdentityChange, IdentityCommand, IdentityOutcome,
-    OrgRecord, UserRecord,
+    Invitation, OrgRecord, SetUpLink, UserRecord,
 };
 
 /// Everything the identity partition knows.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    orgs: BTreeMap<OrgId, OrgRecord>,
+    pub(super) orgs: BTreeMap<OrgId, OrgRecord>,
     users: Map<(OrgId, UserId), UserRecord>,
     names: BTreeMap<(OrgId, String), UserId>,
     devices: BTreeMap<(OrgId, UserId, DeviceId), DeviceRecord>,
@@ -22,12 +22,14 @@ pub struct Directory {
     groups: BTreeMap<(OrgId, String), ConversationId>,
     /// Active administrators.
     admins: BTreeSet<(OrgId, UserId)>,
+    pub(super) setup_links: BTreeMap<OrgId, SetUpLink>,
+    pub(super) invitations: BTreeMap<(OrgId, InvitationId), Invitation>,
     /// Number of the last audit entry.
     audited: BTreeMap<OrgId, u64>,
 }
 
 /// Names are compared without regard to case.
-fn folded(name: &str) -> String {
+pub(super) fn folded(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
@@ -79,6 +81,13 @@ impl Directory {
                 None => (Done, Vec::new()),
             },
             IdentityCommand::NameGroup { org, name, conv } => self.name_group(*org, name, *conv),
+            IdentityCommand::PutSetUpLink(link) => self.put_setup_link(link),
+            IdentityCommand::SetUp(setup) => self.set_up(setup),
+            IdentityCommand::PutInvitation(invitation) => self.put_invitation(invitation),
+            IdentityCommand::RevokeInvitation { org, invitation } => {
+                self.revoke_invitation(*org, *invitation)
+            }
+            IdentityCommand::Accept(accept) => self.accept(accept),
             IdentityCommand::Audited { audit, command } => {
                 let (outcome, mut changes) = self.apply(command);
                 if !changes.is_empty() {
@@ -150,18 +159,25 @@ impl Directory {
         if user.is_disabled {
             return (IdentityOutcome::Disabled, Vec::new());
         }
-        match self.owners.get(&device.device) {
-            Some(owner) if *owner != (device.org, device.user) => {
-                return (IdentityOutcome::Taken { id: device.device.0 }, Vec::new());
-            }
-            None if self.devices_of(device.org, device.user).count() >= DEVICES_MAX => {
-                return (IdentityOutcome::TooMany, Vec::new());
-            }
-            _ => {}
+        if let Some(refused) = self.device_refusal(device) {
+            return (refused, Vec::new());
         }
         let change = IdentityChange::Device(device.org, device.user, device.device);
         self.load_device(device.clone());
         (IdentityOutcome::Done, vec![change])
+    }
+
+    /// Why this device cannot be one of its user's; whether he exists is not asked.
+    pub(super) fn device_refusal(&self, device: &DeviceRecord) -> Option<IdentityOutcome> {
+        match self.owners.get(&device.device) {
+            Some(owner) if *owner != (device.org, device.user) => {
+                Some(IdentityOutcome::Taken { id: device.device.0 })
+            }
+            None if self.devices_of(device.org, device.user).count() >= DEVICES_MAX => {
+                Some(IdentityOutcome::TooMany)
+            }
+            _ => None,
+        }
     }
 
     fn put_app(&mut self, app: &AppRecord) -> (IdentityOutcome, Vec<IdentityChange>) {
@@ -221,6 +237,32 @@ impl Directory {
     /// Takes a stored row.
     pub fn load_group(&mut self, org: OrgId, name: String, conv: ConversationId) {
         self.groups.insert((org, name), conv);
+    }
+
+    /// Takes a stored row.
+    pub fn load_setup_link(&mut self, link: SetUpLink) {
+        self.setup_links.insert(link.org, link);
+    }
+
+    /// Takes a stored row.
+    pub fn load_invitation(&mut self, invitation: Invitation) {
+        self.invitations.insert((invitation.org, invitation.invitation), invitation);
+    }
+
+    /// The set-up link that was made last, used or not.
+    pub fn setup_link(&self, org: OrgId) -> Option<&SetUpLink> {
+        self.setup_links.get(&org)
+    }
+
+    /// An invitation, over or not.
+    pub fn invitation(&self, org: OrgId, invitation: InvitationId) -> Option<&Invitation> {
+        self.invitations.get(&(org, invitation))
+    }
+
+    /// The invitations of an organisation, by id.
+    pub fn invitations(&self, org: OrgId) -> impl DoubleEndedIterator<Item = &Invitation> {
+        let all = (org, InvitationId(0))..=(org, InvitationId(u64::MAX));
+        self.invitations.range(all).map(|(_, invitation)| invitation)
     }
 
     /// Takes the number of the last stored audit entry.

@@ -291,11 +291,13 @@ pub(super) fn fan_outs() -> Vec<Vec<u8>> {
     vec![fixture!("fan-out.bin").to_vec()]
 }
 
-/// The fixture holds several commands, each behind its length.
+/// The fixtures hold several commands, each behind its length.
 pub(super) fn identity_commands() -> Vec<Vec<u8>> {
-    let mut reader =
-        tenon_store::codec::Reader::plain(Bytes::from_static(fixture!("identity-command.bin")));
-    std::iter::from_fn(|| reader.bytes().ok()).take(64).map(|bytes| bytes.to_vec()).collect()
+    let all = |bytes: &'static [u8]| {
+        let mut reader = tenon_store::codec::Reader::plain(Bytes::from_static(bytes));
+        std::iter::from_fn(move || reader.bytes().ok()).take(64).map(|bytes| bytes.to_vec())
+    };
+    all(fixture!("identity-command.bin")).chain(all(fixture!("identity-command-2.bin"))).collect()
 }
 
 pub(super) fn rows() -> Vec<Vec<u8>> {

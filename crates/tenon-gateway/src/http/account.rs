@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 use super::{Desk, Peer, Refused};
 
 /// Bytes of a device label.
-const LABEL_BYTES_MAX: usize = 64;
+pub(super) const LABEL_BYTES_MAX: usize = 64;
 /// Device kinds: phone, pad, desktop, web, app.
-const DEVICE_KINDS: std::ops::RangeInclusive<u32> = 1..=5;
+pub(super) const DEVICE_KINDS: std::ops::RangeInclusive<u32> = 1..=5;
 
 /// What a person signs in with.
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub(super) struct LoginBody {
 
 /// A ticket and, after a sign-in, the credential it came with. Ids are decimal text: they do not fit a JSON number.
 #[derive(Serialize)]
-struct TicketBody {
+pub(super) struct TicketBody {
     #[serde(skip_serializing_if = "String::is_empty")]
     credential: String,
     ticket: String,

@@ -74,3 +74,88 @@ async fn a_password_is_changed_by_its_owner() {
         assert_eq!((status, answer["code"].as_str().unwrap()), expect);
     }
 }
+
+fn person(token: &str, more: &Value) -> String {
+    let mut body = json!({
+        "token": token, "name": "zoe", "display_name": "Zoe", "password": "correct horse",
+        "label": "laptop", "device_kind": 4,
+    });
+    if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+        body.extend(more.clone());
+    }
+    body.to_string()
+}
+
+#[tokio::test]
+async fn links_are_presented_in_bodies() {
+    let node = node().await;
+    let good = json!({ "token": "good" }).to_string();
+    let (status, body) = call(&node, "POST", "/v1/invitations/look", JSON, &good).await;
+    assert_eq!(
+        (status, &body["organisation"], &body["role"]),
+        (200, &json!("Acme"), &json!("member"))
+    );
+    assert_eq!(body["name"], Value::Null);
+    let accept = person("good", &json!({}));
+    let (status, body) = call(&node, "POST", "/v1/invitations/accept", JSON, &accept).await;
+    assert_eq!((status, &body["name"], &body["user"]), (200, &json!("zoe"), &json!("3")));
+    assert!(body["credential"].is_string() && body["ticket"].is_string());
+    let cases = [
+        ("/v1/invitations/look", json!({ "token": "bad" }).to_string(), 410, "link_expired"),
+        ("/v1/invitations/look", "{}".into(), 400, "bad_message"),
+        ("/v1/setup", person("good", &json!({ "organisation": "Acme" })), 410, "link_used"),
+        ("/v1/setup", person("good", &json!({})), 400, "bad_message"),
+        (
+            "/v1/invitations/accept",
+            person("good", &json!({ "device_kind": 9 })),
+            400,
+            "bad_message",
+        ),
+        ("/v1/invitations/accept", person("good", &json!({ "role": "admin" })), 400, "bad_message"),
+    ];
+    for (path, body, expect, code) in cases {
+        let (status, answer) = call(&node, "POST", path, JSON, &body).await;
+        assert_eq!((status, answer["code"].as_str()), (expect, Some(code)), "{path} {body}");
+    }
+}
+
+/// Every route of administration that writes is closed to members and strangers, and refuses what it does not know.
+#[tokio::test]
+async fn deeds_are_for_administrators() {
+    let node = node().await;
+    let deeds = [
+        ("users", json!({ "name": "zoe", "display_name": "", "role": "member" }), 200),
+        ("users/state", json!({ "user": "3", "state": "disabled" }), 409),
+        ("users/role", json!({ "user": "3", "role": "admin" }), 204),
+        ("users/link", json!({ "user": "3" }), 200),
+        ("invitations", json!({ "role": "member", "uses": 5, "valid_for_s": 3600 }), 200),
+        ("invitations/revoke", json!({ "invitation": "5" }), 204),
+    ];
+    for (path, body, expect) in deeds {
+        let path = format!("/v1/admin/{path}");
+        let heads = [(JSON.to_owned(), 401), (format!("{JSON}{}", bearer(3)), 403)];
+        for (head, refused) in heads {
+            let (status, _) = call(&node, "POST", &path, &head, &body.to_string()).await;
+            assert_eq!(status, refused, "{path}");
+        }
+        let head = format!("{JSON}{}", bearer(4));
+        let (status, answer) = call(&node, "POST", &path, &head, &body.to_string()).await;
+        assert_eq!(status, expect, "{path} {answer}");
+        if expect == 200 {
+            assert_eq!(answer["link"], "http://x/join#secret", "the host that was called");
+            assert_eq!(answer["expires_ms"], 77);
+        }
+        let more = json!({ "colour": "red" }).to_string();
+        let (status, answer) = call(&node, "POST", &path, &head, &more).await;
+        assert_eq!((status, answer["code"].as_str()), (400, Some("bad_message")), "{path}");
+    }
+    let head = bearer(4);
+    let (status, body) = call(&node, "GET", "/v1/admin/invitations", &head, "").await;
+    assert_eq!((status, body), (200, json!({ "invitations": [] })));
+    for body in [json!({ "user": "0" }), json!({ "user": "x" }), json!({ "user": "-1" })] {
+        let head = format!("{JSON}{}", bearer(4));
+        let (status, _) =
+            call(&node, "POST", "/v1/admin/users/link", &head, &body.to_string()).await;
+        assert_eq!(status, 400, "{body}");
+    }
+}

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use tenon_base::{
-    Cid, Cnt, ConnCtr, ConvEpoch, ConversationId, DeviceEpoch, DeviceId, MessageId, OpSeq, OrgId,
-    PartitionId, Pts, QueueEpoch, Rev, Seq, Timestamp, UserId, Ver,
+    Cid, Cnt, ConnCtr, ConvEpoch, ConversationId, DeviceEpoch, DeviceId, InvitationId, MessageId,
+    OpSeq, OrgId, PartitionId, Pts, QueueEpoch, Rev, Seq, Timestamp, UserId, Ver,
 };
-use tenon_core::accounts::{Accounts, AuditLine, Caller, NewPassword, ServerFacts};
+use tenon_core::accounts::{
+    Accounts, AuditLine, Caller, Deed, Given, InvitationLine, InvitationLook, NewPassword,
+    Newcomer, ServerFacts,
+};
 use tenon_core::admission::{
     Admission, Admitted, Answer, Auth, Credential, Diff, HelloRequest, HistoryPage, ListItem,
     ListPage, Login, MarksAnswer, Mint, Op, OpAnswer, Read, Refusal, Submit, SubmitOp,
@@ -278,6 +281,47 @@ impl Accounts for Rooms {
 
     fn change_password(&self, _: Caller, password: NewPassword, reply: Reply<Result<(), Refusal>>) {
         reply.send(if password.old == "right" { Ok(()) } else { Err(Refusal::of(4002)) });
+    }
+
+    fn set_up(&self, _: String, _: Newcomer, reply: Reply<Result<Credential, Refusal>>) {
+        reply.send(Err(Refusal::of(6024)));
+    }
+
+    fn look_at_invitation(
+        &self,
+        token: &str,
+        _: Option<std::net::IpAddr>,
+    ) -> Result<InvitationLook, Refusal> {
+        let look = InvitationLook { organisation: "Acme".into(), ..InvitationLook::default() };
+        if token == "good" { Ok(look) } else { Err(Refusal::of(6023)) }
+    }
+
+    fn accept_invitation(&self, person: Newcomer, reply: Reply<Result<Credential, Refusal>>) {
+        let secret = secret(3, 30);
+        reply.send(Ok(Credential {
+            author: author_of(&secret).unwrap(),
+            name: person.name,
+            secret: String::from_utf8(secret.to_vec()).unwrap(),
+            ticket: secret,
+            ticket_until: Timestamp(1_700_000_600_000),
+        }));
+    }
+
+    fn administer(&self, _: Caller, deed: Deed, reply: Reply<Result<Given, Refusal>>) {
+        let made = Given {
+            user: UserId(9),
+            invitation: InvitationId(5),
+            token: "secret".into(),
+            expires: Timestamp(77),
+        };
+        reply.send(match deed {
+            Deed::SetDisabled { .. } => Err(Refusal::of(6022)),
+            _ => Ok(made),
+        });
+    }
+
+    fn invitations(&self, _: &Caller) -> Vec<InvitationLine> {
+        Vec::new()
     }
 
     fn audit(&self, _: Caller, _: u64, _: usize, reply: Reply<Result<Vec<AuditLine>, Refusal>>) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use tenon_base::{AppId, DeviceId, Random, Timestamp};
+use tenon_base::{AppId, DeviceId, InvitationId, Random, Timestamp};
 use zeroize::Zeroize;
 
 /// Ticket keys that are accepted: the current one and the one before.
@@ -14,6 +14,10 @@ pub const TICKET_KEY_LIFE: std::time::Duration = std::time::Duration::from_secs(
 pub const CREDENTIAL_PREFIX: &str = "tnd_";
 /// How an app credential begins.
 pub const APP_PREFIX: &str = "tna_";
+/// How the secret of a set-up link begins.
+pub const SETUP_PREFIX: &str = "tns_";
+/// How the secret of an invitation begins.
+pub const INVITATION_PREFIX: &str = "tni_";
 const SECRET_CHARS: usize = 43;
 
 /// One sealing key.
@@ -90,6 +94,27 @@ pub(crate) fn credential(device: DeviceId, secret: &[u8; 32]) -> String {
 /// The same for an app.
 pub(crate) fn app_credential(app: AppId, secret: &[u8; 32]) -> String {
     format!("{APP_PREFIX}{:016x}_{}", app.0, base64url(secret))
+}
+
+/// The text of a set-up link's secret: prefix and 256 bits in base64url.
+pub(crate) fn setup_token(secret: &[u8; 32]) -> String {
+    format!("{SETUP_PREFIX}{}", base64url(secret))
+}
+
+/// The secret text of a set-up link; `None` if it has another form.
+pub(crate) fn parse_setup_token(text: &[u8]) -> Option<&[u8]> {
+    text.strip_prefix(SETUP_PREFIX.as_bytes()).filter(|secret| secret.len() == SECRET_CHARS)
+}
+
+/// The text of an invitation's secret.
+pub(crate) fn invitation_token(invitation: InvitationId, secret: &[u8; 32]) -> String {
+    format!("{INVITATION_PREFIX}{:016x}_{}", invitation.0, base64url(secret))
+}
+
+/// Invitation and secret text of a link; `None` if it has another form.
+pub(crate) fn parse_invitation_token(text: &[u8]) -> Option<(InvitationId, &[u8])> {
+    let (id, secret) = parse(INVITATION_PREFIX, text)?;
+    Some((InvitationId(id), secret))
 }
 
 /// Device and secret text of a credential; `None` if it has another form.

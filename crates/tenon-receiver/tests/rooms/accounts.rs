@@ -12,7 +12,7 @@ impl House {
         (credential, caller)
     }
 
-    async fn audit(&self, caller: &Caller, before: u64, limit: usize) -> Vec<AuditLine> {
+    pub(super) async fn audit(&self, caller: &Caller, before: u64, limit: usize) -> Vec<AuditLine> {
         let (reply, answer) = reply();
         self.receiver.audit(caller.clone(), before, limit, reply);
         get(answer).await.unwrap()

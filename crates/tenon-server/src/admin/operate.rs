@@ -2,20 +2,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenon_base::OrgId;
 use tenon_core::Layout;
+use tenon_core::identity::OrgRole;
 use tenon_embedded::EmbeddedLog;
 use tenon_receiver::Admin;
 use tenon_receiver::admin::NewUser;
 use tenon_store::Store;
 use tokio::sync::mpsc;
 
-use super::{Event, Request, story};
+use super::{Event, Request, Secret, story};
 use crate::error::ServerError;
 use crate::house::House;
-use crate::{importing, verifying};
+use crate::{importing, links, verifying};
 
 /// Accounts in one step of a list.
 const LIST_STEP: usize = 1_000;
@@ -28,10 +30,12 @@ pub(crate) struct Operator {
     pub(crate) layout: Layout,
     data: PathBuf,
     org: OrgId,
+    /// What the links that people get begin with.
+    public: String,
 }
 
 impl Operator {
-    pub(crate) fn of(house: &House) -> Self {
+    pub(crate) fn of(house: &House, public: &str) -> Self {
         let ground = house.ground();
         Self {
             admin: house.admin(),
@@ -40,6 +44,7 @@ impl Operator {
             layout: ground.node.layout,
             data: ground.data.path().to_owned(),
             org: ground.node.org,
+            public: public.to_owned(),
         }
     }
 
@@ -90,6 +95,14 @@ pub(crate) async fn operate(
             admin.set_password(&name, password.0.into()).await?;
             Ok(json!({ "user": name }))
         }
+        Request::UserInvite { role, uses, valid_for_s, user } => {
+            user_invite(operator, &role, (uses, valid_for_s), user).await
+        }
+        Request::AdminLink {} => admin_link(operator).await,
+        Request::AdminCreate { name, display, organisation, password } => {
+            let new = NewUser { name, display: display.unwrap_or_default() };
+            admin_create(admin, new, organisation, password).await
+        }
         Request::TokenMint { name, label } => {
             let token = admin.mint(&name, &label).await?;
             Ok(json!({ "user": name, "device": label, "token": token }))
@@ -119,20 +132,65 @@ pub(crate) async fn operate(
         Request::GroupList {} => group_list(admin, events).await,
         Request::ImportSlack { path } => importing::slack(operator, &path, events).await,
         Request::Verify {} => verifying::verify(operator, events).await,
-        Request::Flush {} => {
-            let flushed = operator.store.flush_once().await?;
-            Ok(json!({
-                "values": flushed.values,
-                "state_rows": flushed.state_rows,
-                "bytes": flushed.bytes,
-            }))
-        }
+        Request::Flush {} => flush(operator).await,
         Request::Status {} => Ok(json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
             "data": operator.data,
         })),
     }
+}
+
+async fn flush(operator: &Operator) -> Result<Value, ServerError> {
+    let flushed = operator.store.flush_once().await?;
+    Ok(json!({
+        "values": flushed.values,
+        "state_rows": flushed.state_rows,
+        "bytes": flushed.bytes,
+    }))
+}
+
+async fn admin_link(operator: &Operator) -> Result<Value, ServerError> {
+    let made = links::make(&operator.admin, &operator.data, &operator.public).await?;
+    let link = made.ok_or_else(links::administered)?;
+    Ok(json!({ "link": link.url, "expires_ms": link.expires.0 }))
+}
+
+async fn admin_create(
+    admin: &Admin,
+    new: NewUser,
+    organisation: Option<String>,
+    password: Secret,
+) -> Result<Value, ServerError> {
+    let name = new.name.clone();
+    admin.create_admin(new, password.0.into()).await?;
+    if let Some(organisation) = organisation {
+        admin.name_organisation(&organisation).await?;
+    }
+    Ok(json!({ "user": name, "role": "admin" }))
+}
+
+async fn user_invite(
+    operator: &Operator,
+    role: &str,
+    (uses, valid_for_s): (u32, u64),
+    user: Option<String>,
+) -> Result<Value, ServerError> {
+    let admin = &operator.admin;
+    let given = match user {
+        Some(name) => admin.link(&name).await?,
+        None => admin.invite(role_of(role)?, uses, Duration::from_secs(valid_for_s)).await?,
+    };
+    let link = links::join(&operator.public, &given.token);
+    let invitation = given.invitation.to_string();
+    Ok(json!({ "invitation": invitation, "link": link, "expires_ms": given.expires.0 }))
+}
+
+fn role_of(text: &str) -> Result<OrgRole, ServerError> {
+    OrgRole::from_text(text).ok_or_else(|| ServerError::Told {
+        message: format!("{text:?} is not a role"),
+        mend: Some("a role is member or admin".into()),
+    })
 }
 
 async fn user_add(

@@ -14,6 +14,7 @@ use super::{Event, Request, socket};
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::house::{Ground, NoMulticast, Raised};
+use crate::links;
 
 /// Takes rows and progress as they come.
 pub(crate) trait Watcher {
@@ -93,7 +94,7 @@ async fn in_process(
         .await
         .map_err(|_| ServerError::Panicked)??;
     let house = Raised::raise(ground, config).await?.run(Arc::new(NoMulticast)).await?;
-    let operator = Operator::of(&house);
+    let operator = Operator::of(&house, &links::public_url(config, config.listen));
     let (events, mut waiting) = mpsc::channel(64);
     let work = tokio::spawn(async move { operate(&operator, request, &events).await });
     while let Some(event) = waiting.recv().await {

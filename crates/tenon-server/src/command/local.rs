@@ -1,19 +1,18 @@
 //! Commands on a data directory: through its server, or without one.
 
-use std::io::BufRead;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::{LEFT_OUT, configuration};
+use super::{LEFT_OUT, account, configuration};
+use crate::admin::Request;
 use crate::admin::remote::call;
-use crate::admin::{Request, Secret};
 use crate::cli::{App, Data, Group, Import, Token, User};
 use crate::error::ServerError;
 use crate::importing;
 use crate::output::{self, Screen, text};
 
-async fn ask(
+pub(super) async fn ask(
     data: &Data,
     request: Request,
     is_json: bool,
@@ -47,11 +46,13 @@ pub(super) async fn user(user: User, is_json: bool) -> Result<ExitCode, ServerEr
         }
         User::Disable { data, names } => disable(data, names, true, is_json).await?,
         User::Enable { data, names } => disable(data, names, false, is_json).await?,
+        User::Invite { data, role, uses, hours, user, no_qr } => {
+            let valid_for_s = hours.saturating_mul(3_600);
+            let request = Request::UserInvite { role, uses, valid_for_s, user };
+            account::invite(&data, request, no_qr, is_json).await?;
+        }
         User::Password { data, name } => {
-            let mut password = String::new();
-            let read = std::io::stdin().lock().read_line(&mut password);
-            read.map_err(|source| ServerError::Io { path: "standard input".into(), source })?;
-            let password = Secret(password.trim_end_matches(['\r', '\n']).to_owned());
+            let password = account::password()?;
             done(
                 &ask(&data, Request::UserPassword { name, password }, is_json, any).await?,
                 is_json,
@@ -72,12 +73,12 @@ async fn disable(
     Ok(())
 }
 
-fn any(row: &Value) -> String {
+pub(super) fn any(row: &Value) -> String {
     row.to_string()
 }
 
 /// The result of a command without rows.
-fn done(result: &Value, is_json: bool) {
+pub(super) fn done(result: &Value, is_json: bool) {
     if is_json {
         output::line(&result.to_string());
     } else {

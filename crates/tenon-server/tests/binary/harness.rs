@@ -1,7 +1,7 @@
 //! The real binary on a directory of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -91,7 +91,8 @@ impl Place {
         command.arg("--ready-file").arg(&ready).args(args);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let errors = std::fs::File::create(self.dir.join("server.log")).unwrap();
-        command.stdout(Stdio::null()).stderr(errors).spawn().unwrap()
+        let printed = std::fs::File::create(self.dir.join("server.out")).unwrap();
+        command.stdout(printed).stderr(errors).spawn().unwrap()
     }
 
     pub(crate) fn log(&self) -> String {

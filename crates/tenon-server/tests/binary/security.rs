@@ -129,13 +129,19 @@ fn line(name: &str) -> serde_json::Value {
         "user_add" => json!({ "names": ["ada", "bob"], "display": null }),
         "user_disable" => json!({ "names": ["bob"], "disabled": true }),
         "user_password" => json!({ "name": "ada", "password": "correct horse battery staple" }),
+        "admin_create" => json!({
+            "name": "ops", "display": null, "organisation": null, "password": "correct horse battery",
+        }),
+        "user_invite" => json!({ "role": "member", "uses": 1, "valid_for_s": 60, "user": null }),
         "token_mint" => json!({ "name": "ada", "label": "desk" }),
         "app_add" | "app_remove" => json!({ "name": "robot" }),
         "group_create" => json!({ "name": "pair", "members": ["ada"] }),
         "group_add" | "group_remove" => json!({ "group": "pair", "users": ["ada"] }),
         "group_members" => json!({ "group": "pair" }),
         "import_slack" => json!({ "path": "/nowhere.zip" }),
-        "user_list" | "app_list" | "group_list" | "verify" | "flush" | "status" => json!({}),
+        "user_list" | "app_list" | "admin_link" | "group_list" | "verify" | "flush" | "status" => {
+            json!({})
+        }
         other => panic!("say here what the line {other:?} needs"),
     };
     line["call"] = name.into();

@@ -1,17 +1,17 @@
 //! Identity values made of a seed.
 
 use bytes::Bytes;
-use tenon_base::{AppId, ConversationId, DeviceId, OrgId, Timestamp, UserId};
+use tenon_base::{AppId, ConversationId, DeviceId, InvitationId, OrgId, Timestamp, UserId};
 use tenon_core::identity::{
-    Actor, AppRecord, Audit, AuditAction, AuditEntry, DeviceRecord, IdentityCommand, OrgRecord,
-    OrgRole, UserRecord,
+    Accept, Actor, AppRecord, Audit, AuditAction, AuditEntry, DeviceRecord, IdentityCommand,
+    Invitation, OrgRecord, OrgRole, SetUp, SetUpLink, SetUpLinkHash, UserRecord,
 };
 
 use super::values::Values;
 use crate::table;
 
 /// The last kind of command.
-const IDENTITY_KINDS: u8 = 12;
+const IDENTITY_KINDS: u8 = 17;
 
 impl Values {
     pub(super) fn user_record(&mut self) -> UserRecord {
@@ -36,6 +36,31 @@ impl Values {
 
     pub(super) fn audit_entry(&mut self) -> AuditEntry {
         AuditEntry { entry: self.small(), audit: self.audit() }
+    }
+
+    pub(super) fn setup_link(&mut self) -> SetUpLink {
+        SetUpLink {
+            org: OrgId(self.id()),
+            secret: self.secret(),
+            expires: Timestamp(self.small()),
+            is_used: self.bool(),
+        }
+    }
+
+    pub(super) fn invitation(&mut self) -> Invitation {
+        Invitation {
+            org: OrgId(self.id()),
+            invitation: InvitationId(self.id()),
+            secret: self.secret(),
+            role: self.org_role(),
+            user: UserId(self.some_id()),
+            uses: self.small32(),
+            uses_left: self.small32(),
+            expires: Timestamp(self.small()),
+            created_by: Actor::User(UserId(self.id() | 1)),
+            created: Timestamp(self.small()),
+            is_revoked: self.bool(),
+        }
     }
 
     fn audit(&mut self) -> Audit {
@@ -97,6 +122,20 @@ impl Values {
             9 => IdentityCommand::SetOrgName { org, name: self.text() },
             10 => IdentityCommand::SetRole { org, user, role: self.org_role() },
             11 => IdentityCommand::Note(self.audit()),
+            12 => IdentityCommand::PutSetUpLink(self.setup_link()),
+            13 => IdentityCommand::SetUp(Box::new(SetUp {
+                link: SetUpLinkHash(self.secret()),
+                organisation: self.text(),
+                user: self.user_record(),
+                device: self.device_record(),
+            })),
+            14 => IdentityCommand::PutInvitation(self.invitation()),
+            15 => IdentityCommand::RevokeInvitation { org, invitation: InvitationId(self.id()) },
+            16 => IdentityCommand::Accept(Box::new(Accept {
+                invitation: InvitationId(self.id()),
+                user: self.user_record(),
+                device: self.device_record(),
+            })),
             IDENTITY_KINDS => {
                 let command = Box::new(self.identity_command(kind - 2));
                 IdentityCommand::Audited { audit: self.audit(), command }

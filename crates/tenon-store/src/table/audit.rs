@@ -15,20 +15,14 @@ const VERSION: u8 = 1;
 
 /// The entry without its number, as commands and rows hold it.
 pub(super) fn write(out: &mut Writer, audit: &Audit) {
-    let actor = match audit.actor {
-        Actor::Operator => 0,
-        Actor::User(user) => user.0,
-    };
-    out.fixed(audit.org.0).fixed_if(actor).byte(audit.action as u8);
+    write_actor(out.fixed(audit.org.0), audit.actor);
+    out.byte(audit.action as u8);
     out.bytes(audit.target.as_bytes()).bytes(audit.detail.as_bytes()).varint(audit.at.0);
 }
 
 pub(super) fn read(r: &mut Reader) -> Result<Audit, FormatError> {
     let org = OrgId(r.fixed()?);
-    let actor = match r.fixed_if()? {
-        0 => Actor::Operator,
-        user => Actor::User(UserId(user)),
-    };
+    let actor = read_actor(r)?;
     let number = r.byte()?;
     let unknown = FormatError::Unknown(u64::from(number));
     let action = AuditAction::from_number(number).ok_or(unknown)?;
@@ -39,6 +33,21 @@ pub(super) fn read(r: &mut Reader) -> Result<Audit, FormatError> {
         target: r.text()?,
         detail: r.text()?,
         at: Timestamp(r.varint()?),
+    })
+}
+
+/// The operator is user 0.
+pub(super) fn write_actor(out: &mut Writer, actor: Actor) {
+    out.fixed_if(match actor {
+        Actor::Operator => 0,
+        Actor::User(user) => user.0,
+    });
+}
+
+pub(super) fn read_actor(r: &mut Reader) -> Result<Actor, FormatError> {
+    Ok(match r.fixed_if()? {
+        0 => Actor::Operator,
+        user => Actor::User(UserId(user)),
     })
 }
 

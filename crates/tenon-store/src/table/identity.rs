@@ -1,15 +1,15 @@
-//! Rows and records of the identity partition: organisations, users, devices, apps, names of groups.
+//! Rows and records of the identity partition: organisations, users, devices, apps, names of groups, links.
 //!
 //! Rows are loaded whole at start (about 150 bytes a user), so that names and devices are found without the disk.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tenon_base::{AppId, ConversationId, DeviceId, OrgId, Timestamp, UserId};
+use tenon_base::{AppId, ConversationId, DeviceId, InvitationId, OrgId, Timestamp, UserId};
 use tenon_core::identity::{
     AppRecord, DeviceRecord, Directory, IdentityChange, IdentityCommand, OrgRecord, OrgRole,
     UserRecord,
 };
 
-use super::{audit, key as table_key, tag};
+use super::{audit, key as table_key, link, tag};
 use crate::codec::{FormatError, Reader, Writer};
 use crate::memtable::ShardWriter;
 use crate::store::StoreError;
@@ -17,6 +17,8 @@ use crate::view::View;
 
 /// Of commands and of user rows. Version 1 had users without role; commands of version 1 hold such users.
 const VERSION: u8 = 2;
+/// Version from which users carry a role.
+pub(super) const USERS_WITH_ROLE: u8 = 2;
 /// Of all other rows.
 const ROW_VERSION: u8 = 1;
 /// Bytes that a user takes at least: two ids of 8, three texts of 1, and four numbers of 1.
@@ -34,14 +36,14 @@ fn read_org(r: &mut Reader) -> Result<OrgRecord, FormatError> {
     Ok(OrgRecord { org: OrgId(r.fixed()?), name: r.text()? })
 }
 
-fn write_user(out: &mut Writer, u: &UserRecord) {
+pub(super) fn write_user(out: &mut Writer, u: &UserRecord) {
     out.fixed(u.org.0).fixed(u.user.0).bytes(u.name.as_bytes()).bytes(u.display.as_bytes());
     out.bytes(u.password.as_bytes()).byte(u8::from(u.is_disabled));
     out.varint(u64::from(u.session_epoch)).varint(u.ver).varint(u.created.0);
     out.byte(role_number(u.role)).byte(u8::from(u.is_imported));
 }
 
-fn read_user(r: &mut Reader, version: u8) -> Result<UserRecord, FormatError> {
+pub(super) fn read_user(r: &mut Reader, version: u8) -> Result<UserRecord, FormatError> {
     let mut user = UserRecord {
         org: OrgId(r.fixed()?),
         user: UserId(r.fixed()?),
@@ -54,21 +56,21 @@ fn read_user(r: &mut Reader, version: u8) -> Result<UserRecord, FormatError> {
         created: Timestamp(r.varint()?),
         ..UserRecord::default()
     };
-    if version > 1 {
+    if version >= USERS_WITH_ROLE {
         user.role = read_role(r)?;
         user.is_imported = r.byte()? != 0;
     }
     Ok(user)
 }
 
-const fn role_number(role: OrgRole) -> u8 {
+pub(super) const fn role_number(role: OrgRole) -> u8 {
     match role {
         OrgRole::Member => 0,
         OrgRole::Admin => 1,
     }
 }
 
-fn read_role(r: &mut Reader) -> Result<OrgRole, FormatError> {
+pub(super) fn read_role(r: &mut Reader) -> Result<OrgRole, FormatError> {
     match r.byte()? {
         0 => Ok(OrgRole::Member),
         1 => Ok(OrgRole::Admin),
@@ -76,12 +78,12 @@ fn read_role(r: &mut Reader) -> Result<OrgRole, FormatError> {
     }
 }
 
-fn write_device(out: &mut Writer, d: &DeviceRecord) {
+pub(super) fn write_device(out: &mut Writer, d: &DeviceRecord) {
     out.fixed(d.org.0).fixed(d.user.0).fixed(d.device.0).varint(u64::from(d.kind));
     out.bytes(d.label.as_bytes()).bytes(&d.secret).fixed_if(d.app.0).varint(d.created.0);
 }
 
-fn read_device(r: &mut Reader) -> Result<DeviceRecord, FormatError> {
+pub(super) fn read_device(r: &mut Reader) -> Result<DeviceRecord, FormatError> {
     Ok(DeviceRecord {
         org: OrgId(r.fixed()?),
         user: UserId(r.fixed()?),
@@ -109,7 +111,7 @@ fn read_app(r: &mut Reader) -> Result<AppRecord, FormatError> {
     })
 }
 
-fn read_secret(r: &mut Reader) -> Result<[u8; 32], FormatError> {
+pub(super) fn read_secret(r: &mut Reader) -> Result<[u8; 32], FormatError> {
     let bytes = r.bytes()?;
     <[u8; 32]>::try_from(&bytes[..]).map_err(|_| FormatError::Unknown(bytes.len() as u64))
 }
@@ -154,6 +156,13 @@ fn write_command(out: &mut Writer, command: &IdentityCommand) {
             out.byte(11).fixed(org.0).fixed(user.0).byte(role_number(*role));
         }
         IdentityCommand::Note(entry) => audit::write(out.byte(12), entry),
+        IdentityCommand::PutSetUpLink(row) => link::write_setup_link(out.byte(14), row),
+        IdentityCommand::SetUp(setup) => link::write_setup(out.byte(15), setup),
+        IdentityCommand::PutInvitation(row) => link::write_invitation(out.byte(16), row),
+        IdentityCommand::RevokeInvitation { org, invitation } => {
+            out.byte(17).fixed(org.0).fixed(invitation.0);
+        }
+        IdentityCommand::Accept(accept) => link::write_accept(out.byte(18), accept),
         IdentityCommand::Audited { audit: entry, command } => {
             audit::write(out.byte(AUDITED), entry);
             write_command(out, command);
@@ -220,6 +229,14 @@ fn read_command(r: &mut Reader, version: u8, tag: u8) -> Result<IdentityCommand,
             role: read_role(r)?,
         },
         12 => IdentityCommand::Note(audit::read(r)?),
+        14 => IdentityCommand::PutSetUpLink(link::read_setup_link(r)?),
+        15 => IdentityCommand::SetUp(Box::new(link::read_setup(r)?)),
+        16 => IdentityCommand::PutInvitation(link::read_invitation(r)?),
+        17 => IdentityCommand::RevokeInvitation {
+            org: OrgId(r.fixed()?),
+            invitation: InvitationId(r.fixed()?),
+        },
+        18 => IdentityCommand::Accept(Box::new(link::read_accept(r)?)),
         other => return Err(FormatError::Unknown(u64::from(other))),
     })
 }
@@ -259,6 +276,14 @@ pub fn write_changed(writer: &mut ShardWriter, directory: &Directory, changes: &
             IdentityChange::App(org, app) => (
                 table_key(*org, tag::APP, &[app.0]),
                 directory.app(*org, *app).map(|a| encode(|out| write_app(out, a))),
+            ),
+            IdentityChange::SetUpLink(org) => (
+                link::setup_link_key(*org),
+                directory.setup_link(*org).map(link::encode_setup_link),
+            ),
+            IdentityChange::Invitation(org, invitation) => (
+                link::invitation_key(*org, *invitation),
+                directory.invitation(*org, *invitation).map(link::encode_invitation),
             ),
             IdentityChange::Audit(entry) => (audit::encode_key(entry), Some(audit::encode(entry))),
             IdentityChange::Group(org, name) => (
@@ -300,6 +325,14 @@ pub fn load(view: &View, orgs: &[OrgId]) -> Result<Directory, StoreError> {
         each(view, *org, tag::GROUP, |r, _| {
             let name = r.text()?;
             directory.load_group(*org, name, ConversationId(r.fixed()?));
+            Ok(())
+        })?;
+        each(view, *org, tag::SETUP_LINK, |r, _| {
+            directory.load_setup_link(link::read_setup_link(r)?);
+            Ok(())
+        })?;
+        each(view, *org, tag::INVITATION, |r, _| {
+            directory.load_invitation(link::read_invitation(r)?);
             Ok(())
         })?;
         if let Some(newest) = audit::before(view, *org, 0, 1)?.first() {

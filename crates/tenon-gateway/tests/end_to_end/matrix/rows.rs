@@ -472,6 +472,15 @@ fn route_body(
             json!({ "name": name, "password": "wrong", "label": "x", "device_kind": 3 })
         }
         "/v1/me/password" => json!({ "old": PASSWORD, "new": "another horse, another staple" }),
+        "/v1/setup" => json!({
+            "token": "tns_made up", "organisation": "x", "name": "x", "display_name": "x",
+            "password": "correct horse", "label": "x", "device_kind": 4,
+        }),
+        "/v1/invitations/look" => json!({ "token": "tni_made up" }),
+        "/v1/invitations/accept" => json!({
+            "token": "tni_made up", "name": "x", "display_name": "x",
+            "password": "correct horse", "label": "x", "device_kind": 4,
+        }),
         "/v1/mint" => json!({ "name": "stranger", "label": "minted", "device_kind": 5 }),
         _ => return ("application/json", Vec::new()),
     };
