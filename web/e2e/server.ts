@@ -6,7 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { expect } from "vitest";
+import { vi } from "vitest";
 
 const root = resolve(import.meta.dirname, "../..");
 const program = process.env["TENON_BIN"] ?? join(root, "target/debug/tenon");
@@ -59,8 +59,12 @@ export class Server {
 
   /** What it printed that fits; waits until it is there. */
   async printed(pattern: RegExp): Promise<string> {
-    await expect.poll(() => pattern.test(this.lines)).toBe(true);
-    return pattern.exec(this.lines)?.[0] ?? "";
+    const found = () => {
+      const [text] = pattern.exec(this.lines) ?? [];
+      if (text === undefined) throw new Error(`it did not print ${pattern}:\n${this.lines}`);
+      return text;
+    };
+    return vi.waitFor(found, { timeout: 60_000, interval: 50 });
   }
 
   /** Runs a command of the program on the data of this server; gives what it printed. */

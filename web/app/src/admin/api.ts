@@ -78,9 +78,12 @@ export interface InvitationRow {
   readonly uses_left: number;
   readonly uses: number;
   readonly expires_ms: number;
+  /** Login name, or `operator`. */
   readonly created_by: string;
   readonly created_ms: number;
   readonly state: InvitationState;
+  /** Login name of the user whose password the link sets; `null` for a link that makes accounts. */
+  readonly name: string | null;
 }
 
 export interface GroupRow {

@@ -15,6 +15,9 @@ import { useAdminWords } from "./words.js";
 
 const TONES: Record<InvitationState, Tone> = { open: "good", used: "plain", expired: "plain", revoked: "bad" };
 
+/** Who made it, if it was not a user. */
+const OPERATOR = "operator";
+
 /** Open ones first, then the newest. */
 const inOrder = (a: InvitationRow, b: InvitationRow): number => Number(b.state === "open") - Number(a.state === "open") || b.created_ms - a.created_ms;
 
@@ -50,6 +53,13 @@ export function Invitations() {
   );
 }
 
+/** Whom the link lets in: new people in a role, or one user with a new password. */
+function Lets({ row }: { readonly row: InvitationRow }) {
+  const words = useAdminWords();
+  if (row.name !== null) return words("passwordOf", { name: row.name });
+  return row.role === "admin" ? <Tag tone="accent">{words("admin")}</Tag> : words("member");
+}
+
 function useColumns(onWithdraw: (row: InvitationRow) => void): readonly Column<InvitationRow>[] {
   const words = useAdminWords();
   const language = useLanguage();
@@ -57,9 +67,9 @@ function useColumns(onWithdraw: (row: InvitationRow) => void): readonly Column<I
     { name: words("created"), cell: (row) => moment(row.created_ms, language) },
     { name: words("state"), cell: (row) => <Tag tone={TONES[row.state]}>{words(row.state)}</Tag> },
     { name: words("places"), cell: (row) => words("left", { left: row.uses_left, uses: row.uses }) },
-    { name: words("role"), cell: (row) => (row.role === "admin" ? <Tag tone="accent">{words("admin")}</Tag> : words("member")) },
+    { name: words("lets"), cell: (row) => <Lets row={row} /> },
     { name: words("until"), cell: (row) => moment(row.expires_ms, language) },
-    { name: words("by"), cell: (row) => row.created_by || <em>{words("operator")}</em> },
+    { name: words("by"), cell: (row) => (row.created_by === OPERATOR ? <em>{words("operator")}</em> : `@${row.created_by}`) },
     {
       name: words("withdraw"),
       isBare: true,

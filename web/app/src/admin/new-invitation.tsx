@@ -70,13 +70,15 @@ function Form({ onMade }: { readonly onMade: (made: Made) => void }) {
   };
   return (
     <form className="dialog-form" noValidate onSubmit={submit}>
-      <label className="field">
-        <span>{words("uses")}</span>
-        <input value={text} inputMode="numeric" onChange={(event) => setText(event.target.value)} aria-invalid={uses === undefined} aria-describedby={note} data-focus />
+      <div className="field">
+        <label className="field">
+          <span>{words("uses")}</span>
+          <input value={text} inputMode="numeric" onChange={(event) => setText(event.target.value)} aria-invalid={uses === undefined} aria-describedby={note} data-focus />
+        </label>
         <small id={note} className="is-fault">
           {uses === undefined && words("usesFault")}
         </small>
-      </label>
+      </div>
       <Choice<`${number}`> label={words("validFor")} value={`${validFor}`} options={SPANS.map((span) => [`${span}`, spanText(span, words)] as const)} onChange={(span) => setValidFor(Number(span))} />
       <Choice<Role>
         label={words("role")}

@@ -133,6 +133,8 @@ export const adminWords = {
   open: ["Open", "有效"],
   places: ["Places", "名额"],
   until: ["Until", "有效期至"],
+  lets: ["For", "用途"],
+  passwordOf: ["Password of @{name}", "@{name} 的密码"],
   by: ["By", "创建者"],
   withdraw: ["Withdraw", "撤销"],
   withdrawSure: ["Nobody can join with this link any more. Whoever has joined stays.", "此链接将不能再用于加入，已加入的成员不受影响。"],

@@ -27,26 +27,28 @@ export function TextField(props: TextFieldProps) {
   const [wasLeft, setLeft] = useState(false);
   const fault = props.isTried || (wasLeft && props.value !== "") ? props.fault : undefined;
   return (
-    <label className="field">
-      <span>{props.label}</span>
-      <input
-        value={props.value}
-        onChange={(event) => props.onChange(event.target.value)}
-        onBlur={() => setLeft(true)}
-        placeholder={props.placeholder}
-        autoComplete={props.autoComplete}
-        autoCapitalize={props.isCode ? "none" : "words"}
-        spellCheck={false}
-        autoFocus={props.isFirst}
-        data-focus={props.isFirst || undefined}
-        aria-required
-        aria-invalid={fault !== undefined}
-        aria-describedby={note}
-      />
+    <div className="field">
+      <label className="field">
+        <span>{props.label}</span>
+        <input
+          value={props.value}
+          onChange={(event) => props.onChange(event.target.value)}
+          onBlur={() => setLeft(true)}
+          placeholder={props.placeholder}
+          autoComplete={props.autoComplete}
+          autoCapitalize={props.isCode ? "none" : "words"}
+          spellCheck={false}
+          autoFocus={props.isFirst}
+          data-focus={props.isFirst || undefined}
+          aria-required
+          aria-invalid={fault !== undefined}
+          aria-describedby={note}
+        />
+      </label>
       <small id={note} className={fault ? "is-fault" : ""}>
         {fault ? words(fault) : props.hint}
       </small>
-    </label>
+    </div>
   );
 }
 
