@@ -4,7 +4,7 @@
 //!     NODE_OPTIONS=--experimental-websocket node app/perf/measure.mjs [GROUP] [CONVERSATIONS]
 //!
 //! Needs the accounts ada, bob and cleo with one password, all members of GROUP (default `ubuntu`, the imported archive).
-//! With CONVERSATIONS, ada gets as many groups first. Prints one JSON object a line.
+//! With CONVERSATIONS, ada gets as many groups first, and her list is measured instead of chats. Prints one JSON object a line.
 
 import { chromium } from "playwright-core";
 import { spread, startFrames, stopFrames } from "./frames.mjs";
@@ -35,11 +35,13 @@ try {
   if (conversations > 0) await seed(conversations);
   await signIn();
   await firstScreen();
-  await openings();
-  await archive();
-  await flood("at the end", false);
-  await flood("scrolled up", true);
   if (conversations > 0) await list();
+  else {
+    await openings();
+    await archive();
+    await flood("at the end", false);
+    await flood("scrolled up", true);
+  }
 } finally {
   await browser.close();
   await parts.close();

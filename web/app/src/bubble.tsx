@@ -1,7 +1,7 @@
 //! One message: who, what, when, how far it got, and what can be done with it.
 
 import { type Outgoing, shownOf } from "@tenon/client";
-import { flag, type MessageRow } from "@tenon/wire";
+import { flag, type MessageRow, messageKind } from "@tenon/wire";
 import { type FocusEvent, type KeyboardEvent, memo, type PointerEvent, useState } from "react";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
 import { useQuoted } from "./list/use-quoted.js";
@@ -70,7 +70,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
           </span>}
         {row.replySeq > 0n && row.replySeq !== props.thread && <Quote conv={props.conv} seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
         <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
-          {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} /> : <Other row={row} />}
+          {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} isMarkdown={row.kind === messageKind.MARKDOWN && shown.spans.length === 0} /> : <Other row={row} />}
           <span className="msg-meta" title={full(Number(row.ts), language)}>
             {(row.flags & flag.EDITED) !== 0 && <span>{words("edited")} </span>}
             <time dateTime={new Date(Number(row.ts)).toISOString()}>{clock(Number(row.ts), language)}</time>

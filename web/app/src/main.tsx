@@ -9,6 +9,7 @@ import "./styles/sidebar.css";
 import "./styles/chat.css";
 import "./styles/composer.css";
 import "./styles/house.css";
+import "./styles/markdown.css";
 import "./styles/panels.css";
 
 applyPreferences();

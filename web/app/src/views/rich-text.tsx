@@ -7,7 +7,8 @@ const LINK = /\bhttps?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069
 /** Code between fences of three, or in one line between single ticks. */
 const CODE = /\n?```(?:[\w+-]*\n)?([\s\S]+?)```\n?|`([^`\n]+)`/g;
 
-function withLinks(text: string, key: string): ReactNode[] {
+/** A text with its addresses as links. */
+export function withLinks(text: string, key: string): ReactNode[] {
   const out: ReactNode[] = [];
   let at = 0;
   for (const found of text.matchAll(LINK)) {

@@ -10,12 +10,9 @@ export const chatWords = {
   showMore: ["Show more", "展开"],
   showLess: ["Show less", "收起"],
   unknownKind: ["This kind of message is not shown here.", "此处无法显示该类型的消息。"],
-  deletedPerson: ["Deleted account", "已注销账号"],
   membersLoading: ["Loading members…", "正在加载成员…"],
   searchMembers: ["Search members", "搜索成员"],
   draft: ["Draft:", "草稿："],
   tooLong: ["{n} characters too many", "超出 {n} 个字符"],
   charactersLeft: ["{n} characters left", "还可输入 {n} 个字符"],
-  messageActions: ["Message actions", "消息操作"],
-  matchOf: ["{n} of {all}", "第 {n} 个，共 {all} 个"],
 } as const satisfies Texts;
