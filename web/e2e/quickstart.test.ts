@@ -1,6 +1,6 @@
 //! The page for developers against a real server: the same code, in a real browser.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { build } from "vite";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -27,14 +27,10 @@ describe("docs/quickstart-web.md in a browser", () => {
     const script: string = "../packages/client/scripts/quickstart.mjs";
     const { extract } = (await import(/* @vite-ignore */ script)) as { extract(): Map<string, string> };
     const files = extract();
-    const virtual = "\0page";
-    const page = {
-      name: "page",
-      resolveId: (id: string) => (id === "page" ? virtual : undefined),
-      load: (id: string) => (id === virtual ? ["connect.ts", "hello.ts"].map((name) => `export * from ${JSON.stringify(files.get(name))};`).join("\n") : undefined),
-    };
+    const entry = new URL("../.quickstart/page.ts", import.meta.url).pathname;
+    writeFileSync(entry, ["connect.ts", "hello.ts"].map((name) => `export * from ${JSON.stringify(files.get(name))};\n`).join(""));
     const outDir = new URL("../../target/browser/quickstart", import.meta.url).pathname;
-    await build({ configFile: false, logLevel: "silent", plugins: [page], build: { lib: { entry: "page", formats: ["iife"], name: "page", fileName: () => "page.js" }, outDir, emptyOutDir: true } });
+    await build({ configFile: false, logLevel: "silent", build: { lib: { entry, formats: ["iife"], name: "page", fileName: () => "page.js" }, outDir, emptyOutDir: true } });
     return readFileSync(`${outDir}/page.js`, "utf8");
   }
 

@@ -11,6 +11,9 @@
 )]
 
 mod model;
+#[path = "../vectors/render.rs"]
+mod render;
+mod trace;
 mod world;
 
 use world::World;
@@ -32,6 +35,37 @@ fn everything_arrives_once() {
     for seed in 0..60 {
         run(seed, 400);
     }
+}
+
+/// The runs that the engine in TypeScript repeats: seed, steps, device by its place.
+#[cfg(not(bugs))]
+const TRACED: &[(u64, usize, usize)] =
+    &[(1, 120, 0), (2, 120, 2), (3, 120, 3), (4, 120, 1), (5, 160, 0), (6, 160, 2)];
+
+/// What the file holds is what this engine does. To write it anew after a reasoned change of the engine or of the world:
+/// `TENON_WRITE_VECTORS=1 cargo test -p tenon-client --test faults`.
+#[cfg(not(bugs))]
+#[test]
+fn traces_hold() {
+    let line = |&(seed, steps, at): &(u64, usize, usize)| {
+        let world = run(seed, steps);
+        let device = &world.devices[at];
+        let id = format!("v13-{seed:03}");
+        device.trace.line(&id, device.id, seed ^ device.id).to_string()
+    };
+    let made: Vec<String> = TRACED.iter().map(line).collect();
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/v13-soak.jsonl");
+    #[expect(clippy::disallowed_methods, reason = "the switch that writes the file anew")]
+    if std::env::var("TENON_WRITE_VECTORS").is_ok() {
+        std::fs::write(&path, made.iter().map(|line| format!("{line}\n")).collect::<String>())
+            .unwrap();
+    }
+    let frozen = std::fs::read_to_string(&path).unwrap();
+    for (frozen, made) in frozen.lines().zip(&made) {
+        assert!(frozen == made, "{} is another run", &made[..40]);
+    }
+    assert_eq!(frozen.lines().count(), made.len());
 }
 
 /// Same seed, same run: stores and apps end equal.

@@ -15,6 +15,7 @@ use tenon_client::{
 use tenon_wire::{op_type, v1};
 
 use crate::model::{Faults, Model};
+use crate::trace::Trace;
 
 pub const DEVICES: &[(u64, u64)] = &[(11, 1), (12, 1), (21, 2), (31, 3)];
 
@@ -42,6 +43,7 @@ pub struct Device {
     down: Vec<u8>,
     wants_link: bool,
     restarts: u64,
+    pub trace: Trace,
 }
 
 pub struct World {
@@ -80,6 +82,7 @@ impl World {
                 down: Vec::new(),
                 wants_link: false,
                 restarts: 0,
+                trace: Trace::new(),
             }
         };
         let mut world = Self {
@@ -120,6 +123,7 @@ impl World {
 
     pub fn command(&mut self, at: usize, command: Command) {
         let now = self.now();
+        self.devices[at].trace.command(self.now_us, &command);
         self.devices[at].engine.handle_command(command, now);
     }
 
@@ -223,6 +227,7 @@ impl World {
             self.model.close(conn);
             device.up.clear();
             device.down.clear();
+            device.trace.input(self.now_us, "down", "cut".into());
             device.engine.handle_link_down("cut", now);
         }
     }
@@ -244,6 +249,8 @@ impl World {
         device.wants_link = false;
         device.restarts += 1;
         let seed = self.seed ^ device.id ^ (device.restarts << 32);
+        let how = serde_json::json!({"happened": happened, "random": seed.to_string()});
+        device.trace.input(self.now_us, "crash", how);
         device.engine = engine(device.id, seed, &mut device.disk);
         self.command(at, Command::Start);
     }
@@ -253,6 +260,7 @@ impl World {
         let now = self.now();
         for device in &mut self.devices {
             if device.engine.deadline().is_some_and(|at| at <= now.mono) {
+                device.trace.input(self.now_us, "timeout", ().into());
                 device.engine.handle_timeout(now);
             }
         }
@@ -276,6 +284,7 @@ impl World {
         let device = &mut self.devices[at];
         if let Some((tx, ops)) = device.open.take() {
             device.disk.commit(ops).unwrap();
+            device.trace.input(self.now_us, "committed", ().into());
             device.engine.handle_committed(tx, now);
         }
     }
@@ -284,6 +293,7 @@ impl World {
         if self.devices[at].wants_link {
             self.devices[at].wants_link = false;
             if !self.is_calm && self.draw(5) == 0 {
+                self.devices[at].trace.input(self.now_us, "down", "refused".into());
                 self.devices[at].engine.handle_link_down("refused", now);
                 return;
             }
@@ -292,6 +302,7 @@ impl World {
             self.model.open(conn, self.devices[at].id, now.mono);
             let device = &mut self.devices[at];
             device.conn = Some(conn);
+            device.trace.input(self.now_us, "up", ().into());
             device.engine.handle_link_up(now);
             self.outputs(at, now);
         }
@@ -313,9 +324,13 @@ impl World {
             self.random.next_u64() as usize % (down_len + 1)
         };
         let bytes: Vec<u8> = device.down.drain(..n).collect();
+        if !bytes.is_empty() {
+            device.trace.input(self.now_us, "bytes", crate::trace::hex(&bytes).into());
+        }
         let taken = device.engine.handle_bytes(&bytes, now);
         assert_eq!(taken, bytes.len(), "the engine takes what it is given");
         if device.conn.is_none() {
+            device.trace.input(self.now_us, "down", "closed by the server".into());
             device.engine.handle_link_down("closed by the server", now);
             device.up.clear();
         }
@@ -326,10 +341,13 @@ impl World {
         let device = &mut self.devices[at];
         loop {
             let output = device.engine.poll_output(now);
+            let mut written = Vec::new();
             while let Some(bytes) = device.engine.poll_transmit() {
-                if device.conn.is_some() {
-                    device.up.extend_from_slice(&bytes);
-                }
+                written.extend_from_slice(&bytes);
+            }
+            device.trace.polled(self.now_us, output.as_ref(), &written);
+            if device.conn.is_some() {
+                device.up.extend_from_slice(&written);
             }
             match output {
                 None => return,
@@ -355,7 +373,9 @@ impl World {
                 Some(Output::Event(event)) => {
                     let stops = self.random.next_u64().is_multiple_of(3);
                     if let Some(n) = on_app_event(&mut device.app, event, stops) {
-                        device.engine.handle_command(Command::EventsDone(n), now);
+                        let done = Command::EventsDone(n);
+                        device.trace.command(self.now_us, &done);
+                        device.engine.handle_command(done, now);
                     }
                 }
             }
@@ -371,6 +391,9 @@ impl World {
                 self.turn(at, 4);
             }
             self.advance(Duration::from_secs(1 + round % 3 * 10));
+        }
+        for device in &mut self.devices {
+            device.trace.end(&mut device.disk);
         }
         for at in 0..DEVICES.len() {
             for conv in self.convs(at) {

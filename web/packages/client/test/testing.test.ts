@@ -153,6 +153,20 @@ describe("server in memory", () => {
     expect(await settled).toMatchObject({ code: 6002 });
   });
 
+  it("edits are refused as by the real server, unless a test wants them", async () => {
+    for (const changes of [false, true]) {
+      const server = new TestServer({ changes });
+      const ada = await signedIn(server, "ada");
+      const conv = server.group("team", ["ada"]);
+      await expect.poll(() => ada.conversation(conv).get()?.meta?.title).toBe("team");
+      server.say(conv, "ada", "one");
+      const edited = ada.edit(conv, 1n, textMessage(conv, "two"));
+      if (changes) await edited;
+      else await expect(edited).rejects.toMatchObject({ code: 6014 });
+      await expect.poll(texts(ada, conv)).toEqual([changes ? "two" : "one"]);
+    }
+  });
+
   it("latency: nothing overtakes", async () => {
     const server = new TestServer();
     server.network.latencyMs = 15;

@@ -28,7 +28,7 @@ let root: Root;
 let box: HTMLElement;
 
 beforeEach(async () => {
-  server = new TestServer();
+  server = new TestServer({ changes: true });
   conv = server.group("team", ["ada", "bob"]);
   [ada, bob] = [server.client("ada"), server.client("bob")];
   await Promise.all([ada.ready(), bob.ready()]);

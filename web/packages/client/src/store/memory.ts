@@ -26,7 +26,7 @@ export class MemoryStore implements Store {
       device: structuredClone(this.device),
       streams: sorted(this.streams),
       conversations: sorted(this.conversations),
-      intervals: [...this.intervals].map(([conv, intervals]) => ({ conv, intervals: structuredClone(intervals) })),
+      intervals: [...this.intervals].sort(([a], [b]) => compare(a, b)).map(([conv, intervals]) => ({ conv, intervals: structuredClone(intervals) })),
       outbox: sorted(this.outbox),
       reads: sorted(this.reads),
       events: sorted(this.events),

@@ -2,7 +2,7 @@
 //!
 //! Takes and gives: `client(name)` is a signed-in client whose link, store and tickets are this server's; `network` delays,
 //! cuts and loses. Nothing leaves the process and no real time is needed: with fake timers every test is exact.
-//! Invariants: what devices can see of order, numbers and outcomes is as of the real server (`vectors/`, `e2e/parity`).
+//! Invariants: what devices can see of order, numbers and outcomes is as of the real server.
 //! Not here: limits, policies, media, pull mode, sign-in over HTTP. A method or command that is not known is refused.
 
 import { closeReason, concat, ConvKind, encodeFrame, type Ephemeral, type Frame, frameLimits, FrameReader, utf8 } from "@tenon/wire";
@@ -55,6 +55,12 @@ const alone: TabGround = {
   channel: () => ({ postMessage: () => undefined, close: () => undefined, onmessage: null }),
 };
 
+/** What a test may choose of its server. */
+export interface TestServerOptions {
+  /** Edits, recalls and reactions work as the protocol says. The real server refuses them so far, and so does this one. */
+  readonly changes?: boolean;
+}
+
 /** The server. */
 export class TestServer {
   readonly network = new Network(() => [...this.wires].forEach((wire) => wire.cut()));
@@ -63,11 +69,16 @@ export class TestServer {
   /** Unix milliseconds as the server counts them. */
   clock: () => number = () => Date.now();
   private readonly wires = new Set<Wire>();
-  private readonly town = new Town(
-    () => this.clock(),
-    (user) => this.linksOf(user).forEach((link) => link.pump()),
-    (device) => [...this.wires].filter(({ link }) => link.device === device).forEach(({ link }) => link.close(closeReason.SESSION_ENDED)),
-  );
+  private readonly town: Town;
+
+  constructor({ changes = false }: TestServerOptions = {}) {
+    this.town = new Town(
+      () => this.clock(),
+      (user) => this.linksOf(user).forEach((link) => link.pump()),
+      (device) => [...this.wires].filter(({ link }) => link.device === device).forEach(({ link }) => link.close(closeReason.SESSION_ENDED)),
+      changes,
+    );
+  }
 
   /** A new device of a person, who begins to exist if not known. */
   session(name: string): Session {

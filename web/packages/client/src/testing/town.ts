@@ -96,6 +96,8 @@ export class Town {
     private readonly clock: () => number,
     private readonly told: (user: User) => void,
     private readonly removed: (device: Device) => void,
+    /** Messages may be edited, recalled and reacted to. */
+    private readonly changes: boolean,
   ) {}
 
   takeId(): bigint {
@@ -399,6 +401,7 @@ export class Town {
       case opType.EDIT:
       case opType.RECALL:
       case opType.REACT:
+        if (!this.changes) return rejected(errorCode.bad_body);
         return this.changeMessage(c, user, type, body, key);
       case opType.SET_CONVERSATION: {
         const wish = tryDecode(SetConversation, body);
