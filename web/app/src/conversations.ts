@@ -22,14 +22,16 @@ function namesOf(person: Person): readonly string[] {
   return held;
 }
 
-/** Lines whose title, or whose peer's name or login, fits; the best first, newest first among equals. */
-export function findLines(lines: readonly ListLine[], query: string, client: Pick<Client, "people">): readonly ListLine[] {
-  const all = lines.map((line): Searched<ListLine> => {
+/** Lines with the names they are found by: title, name and login of the peer. */
+export function searchable(lines: readonly ListLine[], client: Pick<Client, "people">): readonly Searched<ListLine>[] {
+  return lines.map((line) => {
     const peer = line.meta?.peer ?? 0n;
     return { item: line, keys: peer === 0n ? [titleOf(line)] : [titleOf(line), ...namesOf(client.people.person(peer).get())] };
   });
-  return search(all, query, FOUND_MAX);
 }
+
+/** Lines that fit; the best first, newest first among equals. */
+export const findLines = (all: readonly Searched<ListLine>[], query: string): readonly ListLine[] => search(all, query, FOUND_MAX);
 
 /** True if the user has something to read there. */
 export const isUnread = (line: ListLine): boolean => line.unread > 0n || (line.summary?.markedUnread ?? false);

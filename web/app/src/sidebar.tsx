@@ -4,7 +4,7 @@ import type { ListLine } from "@tenon/client";
 import { type KeyboardEvent, useDeferredValue, useMemo, useRef, useState } from "react";
 import { ConnectionBar } from "./connection-bar.js";
 import { ConversationRow } from "./conversation-row.js";
-import { findLines, isUnread } from "./conversations.js";
+import { findLines, isUnread, searchable } from "./conversations.js";
 import { go, useCalm, useClient, useNarrow, useNow, usePerson, useValue, useWords } from "./hooks.js";
 import { wordOf } from "./refusal.js";
 import { Avatar } from "./views/avatar.js";
@@ -33,7 +33,10 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
   const [isUnreadOnly, setUnreadOnly] = useState(false);
   const wanted = useDeferredValue(query.trim());
   const shown = useUnreadFilter(lines, isUnreadOnly && wanted === "", open);
-  const found = useMemo(() => (wanted === "" ? shown : findLines(lines, wanted, client)), [wanted, shown, lines, client]);
+  const isSearching = query.trim() !== "";
+  const all = useMemo(() => (isSearching ? searchable(lines, client) : []), [isSearching, lines, client]);
+  const found = useMemo(() => (wanted === "" ? shown : findLines(all, wanted)), [wanted, shown, all]);
+  const unread = useMemo(() => lines.filter(isUnread).length, [lines]);
   const activeIndex = useMemo(() => found.findIndex((line) => line.conv === open), [found, open]);
   const nav = useRef<HTMLElement>(null);
 
@@ -73,7 +76,7 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
           </button>
         )}
       </div>
-      {wanted === "" && <Filter isUnreadOnly={isUnreadOnly} count={lines.filter(isUnread).length} onChange={setUnreadOnly} />}
+      {wanted === "" && <Filter isUnreadOnly={isUnreadOnly} count={unread} onChange={setUnreadOnly} />}
       {!(isNarrow && open !== undefined) && <ConnectionBar />}
       <span className="sr-only" role="status">
         {wanted === "" ? "" : words("searchResults", { n: found.length })}

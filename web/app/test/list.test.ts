@@ -1,6 +1,7 @@
 import { MessageRow } from "@tenon/wire";
-import { Value } from "@tenon/client";
+import { type Client, type ListLine, Value } from "@tenon/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { findLines, neighbour, searchable } from "../src/conversations.js";
 import { EntryBook, entriesOf } from "../src/entries.js";
 import { calm } from "../src/list/calm.js";
 import { Layout } from "../src/list/layout.js";
@@ -153,5 +154,24 @@ describe("a list of equal rows", () => {
   it("moves by keys and stays inside", () => {
     expect(["ArrowDown", "ArrowUp", "Home", "End", "x"].map((key) => movedBy(key, 4, 5))).toEqual([4, 3, 0, 4, undefined]);
     expect([movedBy("ArrowDown", -1, 5), movedBy("ArrowDown", -1, 0)]).toEqual([0, undefined]);
+  });
+});
+
+describe("ten thousand conversations", () => {
+  const line = (n: number, peer = 0n, unread = 0n) => ({ conv: BigInt(n), meta: { title: peer === 0n ? `Project ${n}` : "", peer }, unread, summary: undefined }) as unknown as ListLine;
+  const people = { person: (user: bigint) => new Value({ user, ver: 1n, name: `Zoë ${user}`, login: `zoe${user}`, isGone: false }) };
+  const lines = Array.from({ length: 10_000 }, (_, n) => (n % 100 === 0 ? line(n, BigInt(n + 1), 1n) : line(n)));
+
+  it("are found by title, and by the name of the peer without its accents", () => {
+    const all = searchable(lines, { people } as unknown as Client);
+    expect(findLines(all, "project 4242").map((one) => one.conv)).toEqual([4_242n]);
+    expect(findLines(all, "zoe 301").map((one) => one.conv)).toEqual([300n]);
+    expect(findLines(all, "zoe").length).toBe(100);
+    expect(findLines(all, "nobody")).toEqual([]);
+  });
+
+  it("have neighbours, and neighbours with news", () => {
+    expect([neighbour(lines, 5n, 1, false), neighbour(lines, 5n, -1, false), neighbour(lines, 5n, 1, true), neighbour(lines, 5n, -1, true)]).toEqual([6n, 4n, 100n, 0n]);
+    expect([neighbour(lines, undefined, 1, false), neighbour(lines, 9_999n, 1, false), neighbour([], 1n, 1, false)]).toEqual([0n, undefined, undefined]);
   });
 });

@@ -1,6 +1,6 @@
 //! A long list of rows of one height: only those on the screen exist. Arrow keys, Home and End move the focus.
 
-import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 /** Rows drawn beyond both edges. */
 const OVERSCAN = 8;
@@ -34,20 +34,22 @@ export function VirtualList<T>({ items, rowHeight, keyOf, row, label, activeInde
   const ref = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState({ from: 0, to: 30 });
   const [stop, setStop] = useState(-1);
-  const measure = () => {
+  const measure = useCallback(() => {
     const box = ref.current;
     if (box === null) return;
     const next = rangeOf(box.scrollTop, box.clientHeight, rowHeight);
     setRange((held) => (held.from === next.from && held.to === next.to ? held : next));
-  };
-  useLayoutEffect(measure);
+  }, [rowHeight]);
+  const count = items.length;
+  // A shorter list may have moved the screen.
+  useLayoutEffect(measure, [measure, count]);
   useEffect(() => {
     const box = ref.current;
     if (box === null) return;
     const observer = new ResizeObserver(measure);
     observer.observe(box);
     return () => observer.disconnect();
-  });
+  }, [measure]);
   const reveal = (index: number) => {
     const box = ref.current;
     if (box === null || index < 0) return;
