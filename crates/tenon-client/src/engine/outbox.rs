@@ -205,6 +205,8 @@ impl Engine {
         if let Some(held) = self.outbox.rows.get_mut(&local) {
             held.sent_at = Some(now.mono);
             held.parked_at = None;
+            // What still comes about an older copy says nothing about the order any more.
+            held.frame = 0;
         }
         self.up(Up::Row(local));
     }

@@ -1,5 +1,5 @@
 import {
-  Ack, ConvDiff, ConvDiffAnswer, ConvItems, ConvTip, ConvTips, ConvTooLong, errorCode, ErrorInfo, flag, GetConvDiff, GetHistory, Hello, HelloAck, HistoryPage, kind, MessageRow, method, Op, opType,
+  Ack, ConvDiff, ConvDiffAnswer, ConvItems, ConvTip, ConvTips, ConvTooLong, encodeFrame, errorCode, ErrorInfo, flag, GetConvDiff, GetHistory, Hello, HelloAck, HistoryPage, kind, MessageRow, method, Op, opType,
   Ping, Pong, ReadMarks, ReadRequest, ReadResponse, SetSummary, Send, SendAck, Status, Subscribe, SyncEvent, UnitAction, UnitState, eventType, ConversationRemoved, ReadMarked, ReadState, OpAck,
 } from "@tenon/wire";
 import { describe, expect, it } from "vitest";
@@ -302,6 +302,16 @@ describe("outbox", () => {
     const sent = w.took(kind.SEND, Send);
     await w.down(kind.SEND_ACK, SendAck, ack({ cid: 2n, status: Status.GAP, expectCid: 1n }), sent[1]?.frameId ?? 0);
     expect(w.took(kind.SEND, Send).map((s) => s.cid)).toEqual([1n, 2n]);
+  });
+
+  it("gaps that come in one piece send what waits once, not once for each of them", async () => {
+    const w = await World.open();
+    await w.live([item()]);
+    for (const text of "abcdefgh") await w.send(text);
+    const sent = w.took(kind.SEND, Send);
+    const gaps = sent.slice(1).map((one) => encodeFrame(kind.SEND_ACK, one.frameId, SendAck.encode(ack({ cid: one.cid, status: Status.GAP, expectCid: 1n }))));
+    await w.burst(gaps);
+    expect(w.took(kind.SEND, Send).map((s) => s.cid)).toEqual(sent.map((s) => s.cid));
   });
 
   it("a rejected message is told with its content and the next one goes on", async () => {

@@ -109,6 +109,12 @@ export class World {
     await this.settle();
   }
 
+  /** Several frames that arrive in one piece. */
+  async burst(frames: readonly Uint8Array[]): Promise<void> {
+    this.engine.handleBytes(concat(frames), this.clocks);
+    await this.settle();
+  }
+
   /** Lets time pass, stopping at every deadline. */
   async pass(ms: number): Promise<void> {
     const end = this.now + ms;

@@ -193,6 +193,8 @@ function leaveFor(e: Engine, chain: Chain, key: Key, local: bigint, now: Now): v
   if (held) {
     held.sentAt = now.mono;
     held.parkedAt = undefined;
+    // What still comes about an older copy says nothing about the order any more.
+    held.frame = 0;
   }
   e.up({ type: "row", local });
 }
