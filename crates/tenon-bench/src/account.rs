@@ -9,6 +9,7 @@ use tenon_wire::{Message as _, feature, network, op_type, v1};
 
 use crate::BenchError;
 use crate::admin::Admin;
+use crate::record::{Actor, Recorder};
 
 /// Accounts in one call.
 const USERS_PER_CALL: usize = 2_000;
@@ -30,6 +31,7 @@ pub(crate) struct Account {
     /// Where the device's copy of the queue ends; `None` before the first rebase.
     pub(crate) cursor: RefCell<Option<v1::Cursor>>,
     next_op: Cell<u64>,
+    actor: RefCell<Option<Actor>>,
 }
 
 impl Account {
@@ -56,6 +58,18 @@ impl Account {
     pub(crate) fn welcome(&self, ack: &v1::HelloAck) {
         if ack.device_epoch != 0 {
             self.device_epoch.set(ack.device_epoch);
+        }
+    }
+
+    /// From now on what the device does stands in a history. Before it connects.
+    pub(crate) fn record(&self, recorder: &Rc<Recorder>) {
+        self.actor.replace(Some(Actor::open(recorder, &self.name, self.user)));
+    }
+
+    /// Notes something in the history, if there is one.
+    pub(crate) fn note(&self, note: impl FnOnce(&Actor)) {
+        if let Some(actor) = &*self.actor.borrow() {
+            note(actor);
         }
     }
 
@@ -97,6 +111,7 @@ pub(crate) async fn make(
                 connections: Cell::new(0),
                 cursor: RefCell::new(None),
                 next_op: Cell::new(1),
+                actor: RefCell::default(),
             }))
         })
         .collect()

@@ -23,6 +23,7 @@ mod options;
 mod pacer;
 mod peer;
 mod process;
+mod record;
 mod report;
 mod scenario;
 mod sender;

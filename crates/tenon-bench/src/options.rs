@@ -31,6 +31,9 @@ pub struct Options {
     pub record_bytes: usize,
     /// Bytes of text in a message.
     pub text_bytes: usize,
+    /// `direct`: writes what every device sent and was told to this file, for `tenon check`. It takes time from the
+    /// generator; figures of such a run are not comparable.
+    pub record: Option<PathBuf>,
 }
 
 impl Options {
@@ -50,6 +53,7 @@ impl Options {
             callers: 1_024,
             record_bytes: 1_024,
             text_bytes: 80,
+            record: None,
         }
     }
 }

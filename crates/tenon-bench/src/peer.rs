@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::account::Account;
+use crate::record::Actor;
 use crate::{BenchError, Checked};
 
 /// Bytes of one read.
@@ -102,6 +103,7 @@ impl Peer {
     /// Takes the tip as cursor and asks for the stream from there. The caller reads what it shows from the page.
     pub(crate) fn on_rebase(&self, rebase: &v1::Rebase) {
         self.rebases.set(self.rebases.get() + 1);
+        self.account.note(Actor::rebased);
         let (unit, queue_epoch, pts) = (rebase.unit, rebase.queue_epoch, rebase.tip_pts);
         self.account.cursor.replace(Some(v1::Cursor { unit, queue_epoch, pts }));
         let subscribe = v1::Subscribe { unit, queue_epoch, from_pts: pts };
@@ -127,6 +129,7 @@ impl Peer {
         cursor.pts = cursor.pts.max(batch.to_pts);
         drop(guard);
         self.checked.set(checked);
+        self.account.note(|actor| new.iter().for_each(|event| actor.told(event)));
         self.unacked.set(self.unacked.get() + new.len());
         if self.unacked.get() >= ACK_EVENTS {
             self.ack();

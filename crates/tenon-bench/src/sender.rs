@@ -80,6 +80,7 @@ impl Sender {
         }
         let n = self.next.replace(self.next.get() + 1);
         self.open.borrow_mut().push_back(Open { n, due });
+        peer.account.note(|actor| actor.sends(&self.message(peer, n)));
         self.send(peer, n);
         Some(n)
     }
@@ -109,6 +110,7 @@ impl Sender {
                     return Ok(None);
                 };
                 let settled = open.remove(at);
+                peer.account.note(|actor| actor.acked(ack));
                 let lowest = open.front().map_or(self.next.get(), |open| open.n);
                 self.acked.set(lowest - 1);
                 Ok(settled.map(|open| open.due))
@@ -141,8 +143,12 @@ impl Sender {
     }
 
     fn send(&self, peer: &Peer, n: u64) {
-        let send = message(self.conv, peer.account.device_epoch(), n, self.text_bytes);
+        let send = self.message(peer, n);
         peer.say(|session| session.send_message(&send));
+    }
+
+    fn message(&self, peer: &Peer, n: u64) -> v1::Send {
+        message(self.conv, peer.account.device_epoch(), n, self.text_bytes)
     }
 }
 

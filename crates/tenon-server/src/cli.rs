@@ -422,4 +422,7 @@ pub(crate) struct Bench {
     /// log: bytes of a record.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=262_144))]
     pub(crate) record_bytes: Option<u64>,
+    /// direct: write what every device sent and was told, for `tenon check`; it takes time from the generator.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }

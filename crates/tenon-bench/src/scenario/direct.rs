@@ -15,6 +15,7 @@ use crate::histogram::Times;
 use crate::pacer::Pacer;
 use crate::peer::{self, Peer};
 use crate::process;
+use crate::record::{Actor, Recorder};
 use crate::sender::{self, Sender};
 use crate::server::Server;
 use crate::{BenchError, Options, Report};
@@ -87,7 +88,9 @@ pub(crate) async fn run(options: &Options) -> Result<Report, BenchError> {
     let mut report = Report::new("direct");
     let server = Server::start(options, false).await?;
     report.put("server_start_s", server.start_s);
-    let pairs = pairs(&server, options).await?;
+    let record = options.record.as_deref().map(|path| Recorder::create(path, "direct"));
+    let record = record.transpose()?;
+    let pairs = pairs(&server, options, record.as_ref()).await?;
     let tally = Rc::new(Tally::new()?);
     for pair in &pairs {
         tokio::task::spawn_local(tend_sender(Rc::clone(pair), Rc::clone(&tally)));
@@ -101,6 +104,10 @@ pub(crate) async fn run(options: &Options) -> Result<Report, BenchError> {
         phase(&server, &pairs, &tally, (*rate, options), &mut report).await?;
     }
     beating.abort();
+    if let Some(record) = record {
+        pairs.iter().for_each(|pair| pair.close_record());
+        record.finish()?;
+    }
     for pair in &pairs {
         report.checked.add(pair.flow.borrow().checked(pair.sender.acked()));
         report.checked.add(pair.from.checked());
@@ -114,10 +121,17 @@ pub(crate) async fn run(options: &Options) -> Result<Report, BenchError> {
 }
 
 /// Accounts, devices, conversations.
-async fn pairs(server: &Server, options: &Options) -> Result<Vec<Rc<Pair>>, BenchError> {
+async fn pairs(
+    server: &Server,
+    options: &Options,
+    record: Option<&Rc<Recorder>>,
+) -> Result<Vec<Rc<Pair>>, BenchError> {
     let (admin, address) = (server.admin(), server.address());
     let senders = account::make(&admin, "from", options.pairs).await?;
     let receivers = account::make(&admin, "to", options.pairs).await?;
+    if let Some(record) = record {
+        senders.iter().chain(&receivers).for_each(|account| account.record(record));
+    }
     let in_flight = IN_FLIGHT_PACED;
     let made = futures_util::stream::iter(senders.iter().zip(&receivers)).map(|(from, to)| async {
         let (to, _) = Peer::connect(address, to).await?;
@@ -198,6 +212,16 @@ async fn drain(pairs: &[Rc<Pair>], tally: &Tally) -> Result<(), BenchError> {
 }
 
 impl Pair {
+    /// Says in the history that the run is over; what was acked and did not arrive in the time of a drain counts as lost.
+    fn close_record(&self) {
+        if self.sender.is_idle() {
+            self.from.account.note(Actor::rests);
+            self.to.account.note(Actor::rests);
+        }
+        self.from.account.note(Actor::closes);
+        self.to.account.note(Actor::closes);
+    }
+
     fn offer(&self, due: Instant) {
         if let Some(n) = self.sender.offer(&self.from, due) {
             self.dues.borrow_mut().push_back((n, due));

@@ -38,6 +38,7 @@ fn options(args: Bench) -> Result<Options, ServerError> {
         events: args.events.unwrap_or(default.events),
         callers: number(args.callers, default.callers),
         record_bytes: number(args.record_bytes, default.record_bytes),
+        record: args.record,
         ..default
     })
 }

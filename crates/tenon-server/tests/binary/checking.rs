@@ -97,3 +97,29 @@ fn commands_record_a_history_that_is_clean() {
     assert_eq!(ran.rows()[0]["findings"][0]["rule"], "acked-lost");
     assert_eq!(server.stop(), 0);
 }
+
+/// What the devices of a measurement sent and were told is a history that holds.
+#[test]
+fn a_measurement_records_what_its_devices_met() {
+    let place = Place::new();
+    let file = place.dir.join("measured.jsonl");
+    let file = file.to_str().unwrap();
+    let folder = place.dir.to_str().unwrap();
+    let args =
+        ["bench", "direct", "--pairs", "4", "--seconds", "1", "--rates", "200", "--record", file];
+    Ran::of(binary().args(args).args(["--folder", folder]).output().unwrap()).ok();
+    let ran = Ran::of(binary().args(["check", "--json", file]).output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let row = ran.rows().remove(0);
+    assert_eq!(row["devices"], 8, "{row}");
+    assert!(row["acked"].as_u64().unwrap() > 100, "{row}");
+    assert_eq!(row["acked"], row["messages"], "{row}");
+    // A delivery that is taken out is missed.
+    let text = std::fs::read_to_string(file).unwrap();
+    let is_delivery = |line: &&str| line.contains("\"deliver\"") && line.contains("\"actor\":\"to");
+    let lines: Vec<&str> = text.lines().filter(is_delivery).collect();
+    let lost = lines[lines.len() / 2];
+    std::fs::write(file, text.replace(lost, &lost.replace("\"deliver\"", "\"note\""))).unwrap();
+    let ran = Ran::of(binary().args(["check", "--json", file]).output().unwrap());
+    assert_eq!(ran.code, 1, "{ran:?}");
+}
