@@ -90,6 +90,10 @@ async fn routes_ask_for_a_credential() {
     let mut met = Vec::new();
     for route in table.routes() {
         for caller in ROUTE {
+            // A chief behind a Hello is a stranger to the conversation; that is a row of the link.
+            if caller == "chief" && route.ends_with("/v1/exchange") {
+                continue;
+            }
             let word = rows::route(&mut world, &group, &route, caller).await;
             met.push(Met { row: format!("http.{route}"), caller, word });
         }
@@ -108,7 +112,7 @@ async fn a_damaged_body_is_refused() {
     let mut refused = 0;
     for route in posts.filter(|route| !route.ends_with("/v1/exchange")) {
         for round in 0..60 {
-            let caller = if round % 3 == 0 { "nobody" } else { "member" };
+            let caller = ["nobody", "member", "chief"][round % 3];
             let (status, body) = rows::damaged(&mut world, &group, &route, (caller, &random)).await;
             assert!((200..500).contains(&status), "{status} of {route} for {body}");
             refused += usize::from(status >= 400);

@@ -32,7 +32,7 @@ pub(crate) const OUTSIDE: [&str; 7] =
 pub(crate) const ROUTE: [&str; 9] =
     ["nobody", "garbage", "expired", "foreign", "revoked", "removed", "disabled", "app", "member"];
 
-/// The member's password.
+/// The member's password, and the one of the organisation's administrator.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Stands in every title and text: whoever gets an answer with it was shown something.
@@ -271,6 +271,7 @@ impl World {
         let other = house_of(Plan { org: OrgId(2), key_seed: 98, ..Plan::new() }).await;
         let foreign_user = other.users(&["spy"]).await[0].0;
         let foreign = other.admin.mint("spy", "phone").await.unwrap();
+        set_up(&house).await;
         let mut people = BTreeMap::new();
         let mut spare = BTreeMap::new();
         for (name, user) in INSIDE.into_iter().zip(&users) {
@@ -323,11 +324,11 @@ impl World {
         }
     }
 
-    /// The same as a bearer; a ticket is no text, so its owner presents it as base64. The member's is of a device that
-    /// does nothing else.
+    /// The same as a bearer; a ticket is no text, so its owner presents it as base64. The member's and the
+    /// chief's are of devices that do nothing else.
     pub(crate) async fn bearer(&self, caller: &str) -> Option<String> {
-        if caller == "member" {
-            return Some(self.house.admin.mint("member", "routes").await.unwrap());
+        if ["member", "chief"].contains(&caller) {
+            return Some(self.house.admin.mint(caller, "routes").await.unwrap());
         }
         Some(match self.auth(caller)? {
             Auth::Credential(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
@@ -400,6 +401,20 @@ impl Person {
 /// The device in the clear part of a credential.
 pub(crate) fn device_of(credential: &str) -> u64 {
     u64::from_str_radix(&credential[4..20], 16).unwrap()
+}
+
+/// The organisation gets its first administrator, as the operator's link makes him.
+async fn set_up(house: &House) {
+    let (token, _) = house.admin.setup_link().await.unwrap().unwrap();
+    let body = serde_json::json!({
+        "token": token, "organisation": "Acme", "name": "chief", "password": PASSWORD,
+        "label": "desk", "device_kind": 3,
+    });
+    let head = "Content-Type: application/json\r\n";
+    let body = body.to_string();
+    let (status, _) =
+        super::rows::http(house.address, "POST", "/v1/setup", head, body.as_bytes()).await;
+    assert_eq!(status, 200);
 }
 
 /// A ticket, from a credential.

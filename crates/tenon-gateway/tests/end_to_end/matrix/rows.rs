@@ -435,17 +435,8 @@ pub(crate) async fn http(
 
 /// A route as a caller meets it: the status, and the code if there is one. An exchange tries to send.
 pub(crate) async fn route(world: &mut World, group: &Group, route: &str, caller: &str) -> String {
-    let (method, path) = route.split_once(' ').unwrap();
-    let (media, body) = route_body(world, group, path, caller);
-    let mut head = format!("Content-Type: {media}\r\n");
-    // An exchange says who it is in its Hello.
-    if path != "/v1/exchange"
-        && let Some(bearer) = world.bearer(caller).await
-    {
-        head.push_str(&format!("Authorization: Bearer {bearer}\r\n"));
-    }
-    let (status, answer) = http(world.address, method, path, &head, &body).await;
-    if path == "/v1/exchange" {
+    let (status, answer, _) = call(world, group, route, caller, |_| {}).await;
+    if route.ends_with("/v1/exchange") {
         return format!("{status} {}", words_of(&answer));
     }
     let json: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
@@ -455,33 +446,96 @@ pub(crate) async fn route(world: &mut World, group: &Group, route: &str, caller:
     }
 }
 
+/// Calls a route (`METHOD path` or `METHOD path#variant`) with its body, changed by `change`: status, answer, what was asked.
+async fn call(
+    world: &mut World,
+    group: &Group,
+    route: &str,
+    caller: &str,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> (u16, Vec<u8>, Vec<u8>) {
+    let (method, path) = route.split_once(' ').unwrap();
+    let (path, variant) = path.split_once('#').unwrap_or((path, ""));
+    let about = About { caller, variant };
+    let (media, mut body) = route_body(world, group, path, &about);
+    change(&mut body);
+    let mut head = format!("Content-Type: {media}\r\n");
+    // An exchange says who it is in its Hello.
+    if path != "/v1/exchange"
+        && let Some(bearer) = world.bearer(caller).await
+    {
+        head.push_str(&format!("Authorization: Bearer {bearer}\r\n"));
+    }
+    let target = format!("{path}{}", route_query(world, group, path, &about));
+    let (status, answer) = http(world.address, method, &target, &head, &body).await;
+    (status, answer, body)
+}
+
+/// Who calls, and about whom.
+struct About<'a> {
+    caller: &'a str,
+    variant: &'a str,
+}
+
+impl About<'_> {
+    /// The user that an administrator's call is about: the stranger, or somebody of another organisation.
+    fn user(&self, world: &World) -> u64 {
+        if self.variant == "foreign" { world.foreign_user } else { world.user("stranger") }
+    }
+}
+
+/// What a route is asked in its query.
+fn route_query(world: &World, group: &Group, path: &str, about: &About<'_>) -> String {
+    match path {
+        "/v1/admin/groups/members" => format!("?conversation={}", group.conv),
+        "/v1/admin/devices" => format!("?user={}", about.user(world)),
+        _ => String::new(),
+    }
+}
+
 /// What a route is asked: the media type and the body.
 fn route_body(
     world: &mut World,
     group: &Group,
     path: &str,
-    caller: &str,
+    about: &About<'_>,
 ) -> (&'static str, Vec<u8>) {
+    let user = about.user(world).to_string();
+    let conversation = group.conv.to_string();
     let body = match path {
         "/v1/exchange" => {
-            return ("application/x-tenon-frames", exchange(world, group, caller));
+            return ("application/x-tenon-frames", exchange(world, group, about.caller));
         }
         "/v1/login" => {
             // Nobody knows a password; whose name it is makes no difference.
-            let name = if INSIDE.contains(&caller) { caller } else { "no such name" };
+            let name = if INSIDE.contains(&about.caller) { about.caller } else { "no such name" };
             json!({ "name": name, "password": "wrong", "label": "x", "device_kind": 3 })
         }
         "/v1/me/password" => json!({ "old": PASSWORD, "new": "another horse, another staple" }),
-        "/v1/setup" => json!({
-            "token": "tns_made up", "organisation": "x", "name": "x", "display_name": "x",
-            "password": "correct horse", "label": "x", "device_kind": 4,
-        }),
-        "/v1/invitations/look" => json!({ "token": "tni_made up" }),
-        "/v1/invitations/accept" => json!({
-            "token": "tni_made up", "name": "x", "display_name": "x",
-            "password": "correct horse", "label": "x", "device_kind": 4,
-        }),
         "/v1/mint" => json!({ "name": "stranger", "label": "minted", "device_kind": 5 }),
+        // Links that nobody was given.
+        "/v1/setup" => json!({
+            "token": "A".repeat(43), "organisation": "Mine", "name": "x", "password": PASSWORD, "label": "x",
+            "device_kind": 3,
+        }),
+        "/v1/invitations/look" => json!({ "token": "A".repeat(43) }),
+        "/v1/invitations/accept" => json!({
+            "token": "A".repeat(43), "name": "x", "password": PASSWORD, "label": "x", "device_kind": 3,
+        }),
+        "/v1/admin/users" => {
+            json!({ "name": format!("by {}", about.caller), "display_name": "", "role": "member" })
+        }
+        "/v1/admin/users/state" => json!({ "user": user, "state": "active" }),
+        "/v1/admin/users/role" => json!({ "user": user, "role": "member" }),
+        "/v1/admin/users/link" => json!({ "user": user }),
+        "/v1/admin/invitations" => json!({ "role": "member", "uses": 1, "valid_for_s": 3_600 }),
+        "/v1/admin/invitations/revoke" => json!({ "invitation": "1" }),
+        "/v1/admin/groups/add" | "/v1/admin/groups/remove" => {
+            json!({ "conversation": conversation, "user": user })
+        }
+        "/v1/admin/devices/revoke" => {
+            json!({ "user": user, "device": world.spare["stranger"].to_string() })
+        }
         _ => return ("application/json", Vec::new()),
     };
     ("application/json", body.to_string().into_bytes())
@@ -494,14 +548,8 @@ pub(crate) async fn damaged(
     route: &str,
     (caller, random): (&str, &SeededRandom),
 ) -> (u16, String) {
-    let (method, path) = route.split_once(' ').unwrap();
-    let (media, mut body) = route_body(world, group, path, caller);
-    damage(random, &mut body);
-    let mut head = format!("Content-Type: {media}\r\n");
-    if let Some(bearer) = world.bearer(caller).await {
-        head.push_str(&format!("Authorization: Bearer {bearer}\r\n"));
-    }
-    let (status, _) = http(world.address, method, path, &head, &body).await;
+    let change = |body: &mut Vec<u8>| damage(random, body);
+    let (status, _, body) = call(world, group, route, caller, change).await;
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
