@@ -140,12 +140,12 @@ fn web(root: &Path) -> bool {
 }
 
 /// The browser suite: the server as a program, the client as built, Debian's chromium. Without a browser it is skipped,
-/// but not where `TENON_BROWSER=required` says that one must be there.
+/// but not where `BROWSER_SUITE=required` says that one must be there.
 #[expect(clippy::disallowed_methods, reason = "a tool reads the environment it was started in")]
 fn browser(root: &Path) -> bool {
     let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
     if !Path::new(&program).exists() {
-        let is_required = std::env::var("TENON_BROWSER").is_ok_and(|value| value == "required");
+        let is_required = std::env::var("BROWSER_SUITE").is_ok_and(|value| value == "required");
         println!("step browser: SKIPPED, there is no {program}");
         return !is_required;
     }
