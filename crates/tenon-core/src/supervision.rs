@@ -4,9 +4,11 @@
 
 use tenon_base::{ConversationId, DeviceId, Timestamp, UserId};
 
+use crate::accounts::Caller;
 use crate::admission::Refusal;
 use crate::handover::Reply;
-use crate::{Author, Kind, Mode, Role};
+use crate::identity::OrgRole;
+use crate::{Kind, Mode, Role};
 
 /// Rows of one page at most.
 pub const PAGE_MAX: usize = 200;
@@ -82,6 +84,27 @@ pub struct Overview {
     pub hot: Vec<HotConversation>,
 }
 
+/// An account as an administrator sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserLine {
+    /// Who.
+    pub user: UserId,
+    /// Login name.
+    pub name: String,
+    /// Name to show; empty = the login name.
+    pub display: String,
+    /// What it may do in the organisation.
+    pub role: OrgRole,
+    /// May not sign in.
+    pub is_disabled: bool,
+    /// Came with an archive and nobody has got into it yet.
+    pub is_imported: bool,
+    /// Installed clients.
+    pub devices: usize,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
 /// A group as an administrator sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupLine {
@@ -143,6 +166,15 @@ pub struct Page<T> {
 pub enum Look {
     /// The first page.
     Overview,
+    /// Accounts in the order of their names.
+    Users {
+        /// Beginning of the login name or of a word of the name to show, any case; empty = all.
+        query: String,
+        /// The last login name of the page before; empty = from the start.
+        after: String,
+        /// At most this many, up to [`PAGE_MAX`].
+        limit: usize,
+    },
     /// Groups in id order.
     Groups {
         /// Part of the title, any case; empty = all.
@@ -173,6 +205,8 @@ pub enum Look {
 pub enum Seen {
     /// Of `Overview`.
     Overview(Box<Overview>),
+    /// Of `Users`.
+    Users(Page<UserLine>),
     /// Of `Groups`.
     Groups(Page<GroupLine>),
     /// Of `Members`.
@@ -181,8 +215,23 @@ pub enum Seen {
     Devices(Vec<DeviceOf>),
 }
 
-/// The receiver as an administrator's page sees it.
+/// What an administrator does about a group or a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Adds a member; nothing if he is one.
+    AddMember(ConversationId, UserId),
+    /// Removes a member; nothing if he is none.
+    RemoveMember(ConversationId, UserId),
+    /// Removes a device: its connection ends, its credential opens nothing any more.
+    RevokeDevice(UserId, DeviceId),
+}
+
+/// The receiver as an administrator's page sees it. `by` is who its credential says; the role is checked here once more.
 pub trait Supervision: Send + Sync {
-    /// Answers a question. Refused with `role` unless `by` is an administrator of the organisation.
-    fn look(&self, by: Author, look: Look, reply: Reply<Result<Seen, Refusal>>);
+    /// Answers a question; `role_required` unless `by` is an administrator, `absent` for what is not of his organisation.
+    fn look(&self, by: Caller, look: Look, reply: Reply<Result<Seen, Refusal>>);
+
+    /// Does it; refused in the same way. Durable when the answer comes, and so is its entry in the audit. What changes
+    /// nothing is answered like what does, and leaves no entry.
+    fn act(&self, by: Caller, act: Act, reply: Reply<Result<(), Refusal>>);
 }

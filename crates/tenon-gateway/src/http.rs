@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::connection::House;
 use crate::gate::Gate;
+pub use admin::overview_body;
 pub(crate) use refusal::Refused;
 
 /// Bytes of a JSON call: names, a password, a label.
@@ -41,6 +42,11 @@ impl Peer {
         let last = lists.flat_map(|list| list.split(',')).last();
         last.and_then(|entry| entry.trim().parse().ok()).unwrap_or(self.0)
     }
+}
+
+/// The answer of a sign-in: for a server that has a way in of its own. It holds a secret: nobody on the way may keep it.
+pub fn sign_in_body(given: tenon_core::admission::Credential) -> serde_json::Value {
+    serde_json::to_value(account::TicketBody::from(given)).unwrap_or_default()
 }
 
 /// What the routes need.

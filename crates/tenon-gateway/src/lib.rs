@@ -30,6 +30,7 @@ mod transport;
 
 pub use connection::carried::{Carried, Turned};
 pub use error::GatewayError;
+pub use http::{overview_body, sign_in_body};
 pub use metrics::Metrics;
 pub use options::{GatewayOptions, TlsSource};
 pub use service::{Doors, Gateway, Listening};

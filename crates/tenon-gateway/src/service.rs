@@ -9,6 +9,7 @@ use tenon_base::Clock;
 use tenon_core::accounts::Accounts;
 use tenon_core::admission::Admission;
 use tenon_core::handover::{Conversations, Multicast, Users};
+use tenon_core::supervision::Supervision;
 use tenon_wire::{ErrorCode, close_reason};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ pub struct Doors {
     pub admission: Arc<dyn Admission>,
     /// The receiver's accounts.
     pub accounts: Arc<dyn Accounts>,
+    /// What administrators see and do.
+    pub supervision: Arc<dyn Supervision>,
     /// Sync.
     pub users: Arc<dyn Users>,
     /// The processor, asked before a multicast.

@@ -15,6 +15,7 @@ use tenon_core::identity::{
     Actor, AppRecord, AuditAction, IdentityCommand, IdentityOutcome, UserRecord, is_group_name,
     is_user_name,
 };
+use tenon_core::supervision::Overview;
 use tenon_core::{Action, Author, ImportEntry, Kind};
 use zeroize::Zeroizing;
 
@@ -399,6 +400,14 @@ impl Admin {
     pub fn apps(&self) -> Vec<String> {
         let org = self.author().org;
         self.shared().identity.read(|d| d.apps(org).map(|app| app.name.clone()).collect())
+    }
+
+    /// The live figures and the counts.
+    ///
+    /// # Errors
+    /// When a room is busy or the store cannot be read.
+    pub async fn overview(&self) -> Result<Overview, AdminError> {
+        Ok(self.shared().overview(self.author().org).await?)
     }
 
     /// Makes a group under a name that is unique in the organisation. The first member owns it.

@@ -304,14 +304,19 @@ impl Shared {
             IdentityOutcome::Done => {}
             _ => return Err(Refusal::of(code::ABSENT)),
         }
+        self.forget_cursor(Author { device, ..author }).await;
+        Ok(())
+    }
+
+    /// Forgets the cursor of a removed device.
+    pub(crate) async fn forget_cursor(&self, author: Author) {
         let (reply, forgotten) = reply();
-        let author = Author { device, ..author };
+        let device = author.device;
         self.submit_user(self.plain(author, UserAction::ForgetDevice { device }), reply);
         if value(forgotten).await.is_err() {
             // The device is out either way; a cursor that stays costs a row.
             tracing::warn!(device = device.0, "the cursor of a removed device stays");
         }
-        Ok(())
     }
 
     /// Decides an identity command.

@@ -3,21 +3,27 @@
 //! Groups are listed from their rows in the store, which hold every conversation from the moment it is made; what a page
 //! shows of each comes from its leader. Names and devices come from the directory in memory.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tenon_base::{ConversationId, Deadline, OrgId, UserId};
+use tenon_base::{Cid, ConversationId, Deadline, DeviceId, OrgId, UserId};
+use tenon_core::accounts::Caller;
 use tenon_core::admission::Refusal;
+use tenon_core::conversation::Outcome;
 use tenon_core::handover::{
     ConversationAnswer, ConversationQuestion, Reply, UserAnswer, UserQuestion,
 };
-use tenon_core::supervision::{
-    DeviceOf, GroupLine, HotConversation, Look, MemberName, Overview, PAGE_MAX, Page, Seen,
-    Supervision,
+use tenon_core::identity::{
+    Actor, AuditAction, DeviceRecord, Directory, IdentityCommand, IdentityOutcome, UserRecord,
 };
-use tenon_core::{Author, Header, Kind};
+use tenon_core::supervision::{
+    Act, DeviceOf, GroupLine, HotConversation, Look, MemberName, Overview, PAGE_MAX, Page, Seen,
+    Supervision, UserLine,
+};
+use tenon_core::{Action, Author, Header, Kind};
 use tenon_store::{StoreError, View, table};
 
+use crate::ask::{reply, value};
 use crate::code;
 use crate::service::{ReceiverHandle, Shared};
 
@@ -31,6 +37,9 @@ const STORIES_MAX: usize = 10_000;
 const STORIES_STEP: usize = 1_000;
 /// Conversations counted for the overview; more are told as this many.
 const COUNTED_MAX: u64 = 2_000_000;
+/// Names that one page of users walks through; then it ends short. A walk holds the directory for a step at a time.
+const WALKED_MAX: usize = 100_000;
+const WALK_STEP: usize = 1_024;
 /// A count is told for at least this long, and for longer the longer it took: counting never takes more than 2 % of the time.
 const TALLY_LIFE_MIN: Duration = Duration::from_secs(2);
 const TALLY_LIFE_FACTOR: u32 = 50;
@@ -47,18 +56,108 @@ struct Counts {
 }
 
 impl Supervision for ReceiverHandle {
-    fn look(&self, by: Author, look: Look, reply: Reply<Result<Seen, Refusal>>) {
-        let shared = std::sync::Arc::clone(&self.shared);
+    fn look(&self, by: Caller, look: Look, reply: Reply<Result<Seen, Refusal>>) {
+        let shared = Arc::clone(&self.shared);
         let busy = |code| Err(Refusal { code, after_ms: 200 });
-        self.shared.work(reply, busy, async move { shared.see(by, look).await });
+        self.shared.work(reply, busy, async move { shared.see(&by, look).await });
+    }
+
+    fn act(&self, by: Caller, act: Act, reply: Reply<Result<(), Refusal>>) {
+        let shared = Arc::clone(&self.shared);
+        let busy = |code| Err(Refusal { code, after_ms: 200 });
+        self.shared.work(reply, busy, async move { shared.act(&by, act).await });
     }
 }
 
 impl Shared {
-    async fn see(&self, by: Author, look: Look) -> Result<Seen, Refusal> {
-        let org = by.org;
+    async fn act(&self, by: &Caller, act: Act) -> Result<(), Refusal> {
+        let org = self.administered(by)?;
+        let actor = Actor::User(by.author.user);
+        match act {
+            Act::AddMember(conv, user) => self.change_member(org, actor, (conv, user), true).await,
+            Act::RemoveMember(conv, user) => {
+                self.change_member(org, actor, (conv, user), false).await
+            }
+            Act::RevokeDevice(user, device) => self.revoke(org, actor, (user, device)).await,
+        }
+    }
+
+    /// The entry first, then the change: nothing happens that nobody could have seen.
+    async fn change_member(
+        &self,
+        org: OrgId,
+        actor: Actor,
+        (conv, user): (ConversationId, UserId),
+        is_in: bool,
+    ) -> Result<(), Refusal> {
+        let header = self.group_header(org, conv).await?;
+        let name = self.identity.read(|d| d.user(org, user).map(|u| u.name.clone()));
+        let name = name.ok_or(Refusal::of(code::ABSENT))?;
+        let question = ConversationQuestion::Verify { users: vec![user] };
+        let ConversationAnswer::Verified { inside, .. } = self.ask(conv, question).await? else {
+            return Err(Refusal::of(code::ABSENT));
+        };
+        if inside.contains(&user) == is_in {
+            return Ok(());
+        }
+        let (kind, action) = if is_in {
+            (AuditAction::GroupAdd, Action::AddMembers { users: vec![user] })
+        } else {
+            (AuditAction::GroupRemove, Action::RemoveMembers { users: vec![user] })
+        };
+        self.note(actor, (kind, &header.title, &name)).await?;
+        // Local administration has the right in every group; who asked for it stands in the audit.
+        let author = Author { org, ..Author::default() };
+        let (reply, outcome) = reply();
+        self.submit(self.command(author, conv, (Cid(0), [0; 16]), action), reply);
+        match value(outcome).await? {
+            Outcome::Ok(_) | Outcome::Duplicate(_) => Ok(()),
+            Outcome::Retry { code, after_ms } => Err(Refusal { code, after_ms }),
+            Outcome::Rejected(why) => {
+                tracing::info!(conversation = conv.0, %why, "an administrator's change was not taken");
+                Err(Refusal::of(code::POLICY))
+            }
+            _ => Err(Refusal::of(code::ABSENT)),
+        }
+    }
+
+    async fn revoke(
+        &self,
+        org: OrgId,
+        actor: Actor,
+        (user, device): (UserId, DeviceId),
+    ) -> Result<(), Refusal> {
+        let known = self.identity.read(|directory| {
+            let row = directory.device(device).filter(|d| d.org == org && d.user == user)?;
+            Some((directory.user(org, user)?.name.clone(), row.label.clone()))
+        });
+        let (name, label) = known.ok_or(Refusal::of(code::ABSENT))?;
+        let remove = IdentityCommand::RemoveDevice { org, user, device };
+        let what = (AuditAction::DeviceRevoke, name.as_str(), label.as_str());
+        match self.change_as(actor, what, remove).await? {
+            IdentityOutcome::Done => {}
+            _ => return Err(Refusal::of(code::ABSENT)),
+        }
+        self.forget_cursor(Author { org, user, device, ..Author::default() }).await;
+        Ok(())
+    }
+
+    /// The organisation that `by` administers now: a role that was taken meanwhile counts.
+    fn administered(&self, by: &Caller) -> Result<OrgId, Refusal> {
+        let (org, user) = (by.author.org, by.author.user);
+        let is_admin = self
+            .identity
+            .read(|directory| directory.user(org, user).is_some_and(UserRecord::is_active_admin));
+        if is_admin { Ok(org) } else { Err(Refusal::of(code::ROLE_REQUIRED)) }
+    }
+
+    async fn see(&self, by: &Caller, look: Look) -> Result<Seen, Refusal> {
+        let org = self.administered(by)?;
         match look {
             Look::Overview => self.overview(org).await.map(|o| Seen::Overview(Box::new(o))),
+            Look::Users { query, after, limit } => {
+                Ok(Seen::Users(self.users(org, &query, after, limit)))
+            }
             Look::Groups { query, after, limit } => {
                 self.groups(org, &query, after, limit).await.map(Seen::Groups)
             }
@@ -69,7 +168,7 @@ impl Shared {
         }
     }
 
-    async fn overview(&self, org: OrgId) -> Result<Overview, Refusal> {
+    pub(crate) async fn overview(&self, org: OrgId) -> Result<Overview, Refusal> {
         let now = self.doors.clock.monotonic();
         let counts = self.counts(org)?;
         let mut hot = Vec::new();
@@ -137,6 +236,25 @@ impl Shared {
             let name = |user: &UserId| directory.user(org, *user).map(|u| u.name.clone());
             users.iter().map(|user| name(user).unwrap_or_else(|| user.to_string())).collect()
         })
+    }
+
+    /// Walks the names; a search that meets few stops after [`WALKED_MAX`] of them.
+    fn users(&self, org: OrgId, query: &str, after: String, limit: usize) -> Page<UserLine> {
+        let (query, limit) = (query.trim().to_lowercase(), limit.clamp(1, PAGE_MAX));
+        let (mut after, mut walked, mut rows) = (after, 0, Vec::new());
+        loop {
+            let room = limit - rows.len();
+            let step = self.identity.read(|d| walk(d, org, (&after, &query), room));
+            rows.extend(step.rows);
+            walked += step.walked;
+            after = step.last;
+            if step.is_end {
+                return Page { rows, next: None };
+            }
+            if rows.len() == limit || walked >= WALKED_MAX {
+                return Page { rows, next: Some(after) };
+            }
+        }
     }
 
     async fn groups(
@@ -215,7 +333,7 @@ impl Shared {
             _ => return Err(Refusal::of(code::NO_LEADER)),
         };
         Ok(self.identity.read(|directory| {
-            let line = |row: &tenon_core::identity::DeviceRecord| DeviceOf {
+            let line = |row: &DeviceRecord| DeviceOf {
                 device: row.device,
                 user,
                 name: name.clone(),
@@ -226,6 +344,58 @@ impl Shared {
             };
             directory.devices_of(org, user).map(line).collect()
         }))
+    }
+}
+
+/// A stretch of the names.
+struct Walk {
+    rows: Vec<UserLine>,
+    /// The last name looked at.
+    last: String,
+    walked: usize,
+    /// No name is behind it.
+    is_end: bool,
+}
+
+/// At most [`WALK_STEP`] names, and no further than `room` hits.
+fn walk(directory: &Directory, org: OrgId, (after, query): (&str, &str), room: usize) -> Walk {
+    let mut walk = Walk { rows: Vec::new(), last: after.to_owned(), walked: 0, is_end: false };
+    let mut names = directory.users_after(org, after);
+    while walk.walked < WALK_STEP && walk.rows.len() < room {
+        let Some(user) = names.next() else {
+            walk.is_end = true;
+            break;
+        };
+        walk.walked += 1;
+        walk.last.clone_from(&user.name);
+        if is_hit(user, query) {
+            walk.rows.push(user_line(directory, user));
+        }
+    }
+    // A full page at the very end needs no empty one behind it.
+    walk.is_end |= names.next().is_none();
+    walk
+}
+
+fn is_hit(user: &UserRecord, query: &str) -> bool {
+    if query.is_empty() || user.name.to_lowercase().starts_with(query) {
+        return true;
+    }
+    let display = user.display.to_lowercase();
+    // A query of several words is compared with the beginning of the whole, one of a single word with each.
+    display.starts_with(query) || display.split_whitespace().any(|word| word.starts_with(query))
+}
+
+fn user_line(directory: &Directory, user: &UserRecord) -> UserLine {
+    UserLine {
+        user: user.user,
+        name: user.name.clone(),
+        display: user.display.clone(),
+        role: user.role,
+        is_disabled: user.is_disabled,
+        is_imported: user.is_imported,
+        devices: directory.devices_of(user.org, user.user).count(),
+        created: user.created,
     }
 }
 

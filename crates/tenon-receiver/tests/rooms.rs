@@ -29,6 +29,8 @@ use tokio::sync::{oneshot, watch};
 mod accounts;
 #[path = "rooms/links.rs"]
 mod links;
+#[path = "rooms/supervision.rs"]
+mod supervision;
 
 const ORG: OrgId = OrgId(1);
 const LAYOUT: Layout = Layout { conversations: 2, users: 2 };

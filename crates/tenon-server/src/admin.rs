@@ -61,6 +61,8 @@ pub(crate) enum Request {
     Flush {},
     /// What runs here.
     Status {},
+    /// The live figures.
+    Figures {},
 }
 
 /// A secret on its way; never printed.

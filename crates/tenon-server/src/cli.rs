@@ -31,6 +31,10 @@ pub(crate) enum Command {
     /// The first administrator.
     #[command(subcommand)]
     Admin(Admin),
+    /// Run a server with a made-up organisation in which people talk, to look around.
+    Demo(Demo),
+    /// Show what a running server does, every second.
+    Top(Top),
     /// Accounts.
     #[command(subcommand)]
     User(User),
@@ -76,7 +80,7 @@ pub(crate) struct Check {
 }
 
 /// Where the data lies.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Data {
     /// Data directory.
     #[arg(long, env = "TENON_DATA", value_name = "DIR")]
@@ -86,7 +90,52 @@ pub(crate) struct Data {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// A demonstration.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Demo {
+    #[command(subcommand)]
+    pub(crate) what: Option<DemoCommand>,
+    /// Data directory of the demonstration; a new one, or one of an earlier demonstration.
+    #[arg(long, value_name = "DIR", default_value = "tenon-demo")]
+    pub(crate) data: PathBuf,
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address of clients [default: 127.0.0.1:7700].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Play this Slack export (ZIP) instead of the enclosed excerpt.
+    #[arg(long, value_name = "ZIP")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Messages a second.
+    #[arg(long, value_name = "N", default_value_t = 4.0)]
+    pub(crate) pace: f64,
+    /// Write {pid, version, public_url, admin_url, setup_url} here when serving.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoCommand {
+    /// Delete a demonstration that is not running.
+    Reset {
+        /// Its data directory.
+        #[arg(long, value_name = "DIR", default_value = "tenon-demo")]
+        data: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// End after this many looks.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Default, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) data: Data,

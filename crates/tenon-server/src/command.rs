@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::error::ServerError;
-use crate::serve;
+use crate::{demo, serve};
 
 mod account;
 mod bench;
@@ -13,6 +13,7 @@ pub(crate) mod configuration;
 mod local;
 mod tail;
 mod talk;
+mod top;
 
 /// Exit code of a command that did its work but left something out.
 const LEFT_OUT: u8 = 3;
@@ -23,6 +24,8 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, ServerError> {
     match cli.command {
         Command::Serve(args) => serve::serve(args).await,
         Command::Admin(admin) => account::admin(admin, is_json).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Top(args) => top::top(args, is_json).await,
         Command::User(user) => local::user(user, is_json).await,
         Command::Token(token) => local::token(token, is_json).await,
         Command::App(app) => local::app(app, is_json).await,

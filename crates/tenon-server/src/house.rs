@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::Registry;
+use prometheus::{IntCounter, Registry};
 use tenon_base::{Clock, OrgId, Random};
 use tenon_core::Layout;
 use tenon_core::handover::{Conversations, Multicast, Users};
@@ -92,6 +92,8 @@ pub(crate) struct House {
     ground: Ground,
     pub(crate) receiver: ReceiverHandle,
     pub(crate) registry: Registry,
+    /// Events of queues handed to connections.
+    pub(crate) delivered: IntCounter,
     /// Why a loop ended that should not have.
     failed: mpsc::Receiver<ServerError>,
     failing: mpsc::Sender<ServerError>,
@@ -107,6 +109,7 @@ pub(crate) struct House {
 pub(crate) struct Raised {
     ground: Ground,
     registry: Registry,
+    delivered: IntCounter,
     processor: tenon_processor::Service,
     conversations: tenon_processor::ProcessorHandle,
     sync: tenon_sync::Service,
@@ -134,15 +137,20 @@ impl Raised {
             },
             tenon_processor::Metrics::new(&registry)?,
         );
+        let told = tenon_sync::Metrics::new(&registry)?;
+        let delivered = told.delivered.clone();
         let (sync, users) = tenon_sync::Service::new(
             tenon_sync::Options {
                 hot_bytes_max: config.hot_users,
                 ..tenon_sync::Options::new(layout, producer)
             },
-            tenon_sync::Metrics::new(&registry)?,
+            told,
         );
         let (receiver_service, receiver) = tenon_receiver::Service::recover(
-            receiver_options(config, layout, producer, ground.node.org),
+            tenon_receiver::Options {
+                is_demo: crate::demo::is_demo(ground.data.path()),
+                ..receiver_options(config, layout, producer, ground.node.org)
+            },
             tenon_receiver::Doors {
                 log: Arc::clone(&ground.log) as _,
                 store: ground.store.clone(),
@@ -159,6 +167,7 @@ impl Raised {
         Ok(Self {
             ground,
             registry,
+            delivered,
             processor,
             conversations,
             sync,
@@ -208,6 +217,7 @@ impl Raised {
         let mut house = House {
             receiver: self.receiver,
             registry: self.registry,
+            delivered: self.delivered,
             failed,
             failing,
             stop_intake: self.stop_intake,

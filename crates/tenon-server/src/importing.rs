@@ -26,7 +26,7 @@ const AHEAD: usize = 8;
 const NOTICE_TEXT: u32 = 1;
 
 /// Contents as devices read them.
-struct WireBodies;
+pub(crate) struct WireBodies;
 
 impl Bodies for WireBodies {
     fn text(&self, text: &str, mentions: &[Mention]) -> Body {

@@ -14,6 +14,7 @@ mod admin;
 mod cli;
 mod command;
 mod config;
+mod demo;
 mod error;
 #[cfg(test)]
 mod hostile;

@@ -17,6 +17,8 @@ mod birth;
 mod checking;
 #[path = "binary/crash.rs"]
 mod crash;
+#[path = "binary/demo.rs"]
+mod demo;
 #[path = "binary/disk.rs"]
 mod disk;
 #[path = "binary/errors.rs"]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod invitations;
+mod supervision;
 mod users;
 
 use axum::Router;
@@ -15,6 +16,8 @@ use super::account::{answered, asked};
 use super::{Desk, Peer, Refused};
 use crate::TlsSource;
 
+pub use supervision::overview_body;
+
 /// The routes below `/v1/admin`.
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
@@ -26,6 +29,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/invitations", get(invitations::list))
         .route("/invitations", post(invitations::create))
         .route("/invitations/revoke", post(invitations::revoke))
+        .merge(supervision::routes())
 }
 
 /// Does it and waits for the end.

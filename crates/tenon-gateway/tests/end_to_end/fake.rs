@@ -24,6 +24,9 @@ use tenon_core::handover::{
     Users,
 };
 use tenon_core::identity::OrgRole;
+use tenon_core::supervision::{
+    Act, DeviceOf, GroupLine, Look, MemberName, Page, Seen, Supervision, UserLine,
+};
 use tenon_core::{Author, Event, EventBody, Message};
 
 pub(crate) const ORG: OrgId = OrgId(7);
@@ -326,6 +329,53 @@ impl Accounts for Rooms {
 
     fn audit(&self, _: Caller, _: u64, _: usize, reply: Reply<Result<Vec<AuditLine>, Refusal>>) {
         reply.send(Ok(Vec::new()));
+    }
+}
+
+impl Supervision for Rooms {
+    /// One row of each kind; what is asked for shows in it.
+    fn look(&self, by: Caller, look: Look, reply: Reply<Result<Seen, Refusal>>) {
+        assert_eq!(by.role, OrgRole::Admin, "the gate let somebody through");
+        reply.send(match look {
+            Look::Overview => Ok(Seen::Overview(Box::default())),
+            Look::Users { query, after, limit } => Ok(Seen::Users(Page {
+                rows: vec![UserLine {
+                    name: format!("{query}/{after}/{limit}"),
+                    is_imported: true,
+                    ..UserLine::default()
+                }],
+                next: Some("bob".into()),
+            })),
+            Look::Groups { query, after, limit } => Ok(Seen::Groups(Page {
+                rows: vec![GroupLine {
+                    title: format!("{query}/{after}/{limit}"),
+                    ..GroupLine::default()
+                }],
+                next: None,
+            })),
+            Look::Members { conv: ConversationId(8), .. } => Err(Refusal::of(6001)),
+            Look::Members { conv, after, limit } => Ok(Seen::Members(Page {
+                rows: vec![MemberName {
+                    name: format!("{conv}/{after}/{limit}"),
+                    ..MemberName::default()
+                }],
+                next: None,
+            })),
+            Look::Devices { user } => Ok(Seen::Devices(vec![DeviceOf {
+                user,
+                is_connected: true,
+                ..DeviceOf::default()
+            }])),
+        });
+    }
+
+    fn act(&self, _: Caller, act: Act, reply: Reply<Result<(), Refusal>>) {
+        reply.send(match act {
+            Act::AddMember(ConversationId(5), UserId(3))
+            | Act::RemoveMember(ConversationId(5), UserId(3))
+            | Act::RevokeDevice(UserId(3), DeviceId(30)) => Ok(()),
+            _ => Err(Refusal::of(6001)),
+        });
     }
 }
 

@@ -19,6 +19,7 @@ mod peer;
 mod real;
 mod secure;
 mod soak;
+mod supervision;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ fn doors(rooms: &Arc<Rooms>) -> Doors {
     Doors {
         admission: Arc::clone(rooms) as _,
         accounts: Arc::clone(rooms) as _,
+        supervision: Arc::clone(rooms) as _,
         users: Arc::clone(rooms) as _,
         conversations: Arc::clone(rooms) as _,
         clock: Arc::new(RuntimeClock(tokio::time::Instant::now())),

@@ -55,7 +55,6 @@ pub(crate) async fn house_of(plan: Plan) -> House {
     let store =
         Store::open(Arc::new(MemoryKv::new()), Arc::clone(&log) as _, StoreOptions::default())
             .unwrap();
-    let clock = plan.clock;
     let (processor, conversations) = tenon_processor::Service::new(
         tenon_processor::Options::new(LAYOUT, 7),
         tenon_processor::Metrics::new(&registry).unwrap(),
@@ -82,7 +81,7 @@ pub(crate) async fn house_of(plan: Plan) -> House {
         store: store.clone(),
         conversations: Arc::new(conversations.clone()),
         users: Arc::new(users.clone()),
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(&plan.clock),
         random: Arc::new(SeededRandom::new(plan.org.0)),
         stop: stopped.clone(),
     };
@@ -94,9 +93,10 @@ pub(crate) async fn house_of(plan: Plan) -> House {
     let doors = Doors {
         admission: Arc::new(receiver.clone()),
         accounts: Arc::new(receiver.clone()),
+        supervision: Arc::new(receiver.clone()),
         users: Arc::new(users),
         conversations: Arc::new(conversations),
-        clock,
+        clock: plan.clock,
     };
     let (gateway, multicast) = Gateway::new(options, doors, Metrics::new(&registry).unwrap());
     let doors =

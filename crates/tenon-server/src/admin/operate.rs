@@ -133,6 +133,7 @@ pub(crate) async fn operate(
         Request::ImportSlack { path } => importing::slack(operator, &path, events).await,
         Request::Verify {} => verifying::verify(operator, events).await,
         Request::Flush {} => flush(operator).await,
+        Request::Figures {} => Ok(tenon_gateway::overview_body(&admin.overview().await?)),
         Request::Status {} => Ok(json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),

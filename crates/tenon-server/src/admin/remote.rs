@@ -38,6 +38,22 @@ pub(crate) async fn call(
     }
 }
 
+/// The same for what only a running server can answer.
+pub(crate) async fn call_running(
+    data: &Path,
+    request: &Request,
+    watcher: &mut dyn Watcher,
+) -> Result<Value, ServerError> {
+    match connect(data).await {
+        Ok(stream) => through_server(stream, request, watcher).await,
+        Err(error) if is_nobody(&error) => Err(ServerError::Told {
+            message: format!("no server runs on {}", data.display()),
+            mend: Some("start it with `tenon serve`".into()),
+        }),
+        Err(source) => Err(ServerError::Io { path: super::socket_path(data), source }),
+    }
+}
+
 async fn connect(data: &Path) -> io::Result<UnixStream> {
     let (path, _held) = socket::reachable(data)?;
     UnixStream::connect(path).await

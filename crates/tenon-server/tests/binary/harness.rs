@@ -53,14 +53,31 @@ impl Place {
         }
     }
 
+    /// Serves a demonstration.
+    pub(crate) fn demo(&self, args: &[&str]) -> Server {
+        match self.start_as("demo", args, &[]) {
+            Ok(server) => server,
+            Err(status) => panic!("the demonstration ended with {status}: {}", self.log()),
+        }
+    }
+
     /// Starts the server with this added to its environment; the status with which it ended before it served.
     pub(crate) fn start(
         &self,
         args: &[&str],
         environment: &[(String, String)],
     ) -> Result<Server, ExitStatus> {
+        self.start_as("serve", args, environment)
+    }
+
+    fn start_as(
+        &self,
+        what: &str,
+        args: &[&str],
+        environment: &[(String, String)],
+    ) -> Result<Server, ExitStatus> {
         let ready = self.dir.join("ready.json");
-        let mut child = self.launch(args, environment);
+        let mut child = self.launch_as(what, args, environment);
         let begun = Instant::now();
         let ready = loop {
             if let Ok(text) = std::fs::read(&ready) {
@@ -79,12 +96,16 @@ impl Place {
 
     /// Starts the server and does not wait for it.
     pub(crate) fn launch(&self, args: &[&str], environment: &[(String, String)]) -> Child {
+        self.launch_as("serve", args, environment)
+    }
+
+    fn launch_as(&self, what: &str, args: &[&str], environment: &[(String, String)]) -> Child {
         let ready = self.dir.join("ready.json");
         if ready.exists() {
             std::fs::remove_file(&ready).unwrap();
         }
         let mut command = binary();
-        command.arg("serve").arg("--data").arg(&self.data);
+        command.arg(what).arg("--data").arg(&self.data);
         if !args.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }

@@ -139,7 +139,8 @@ fn line(name: &str) -> serde_json::Value {
         "group_add" | "group_remove" => json!({ "group": "pair", "users": ["ada"] }),
         "group_members" => json!({ "group": "pair" }),
         "import_slack" => json!({ "path": "/nowhere.zip" }),
-        "user_list" | "app_list" | "admin_link" | "group_list" | "verify" | "flush" | "status" => {
+        "user_list" | "app_list" | "admin_link" | "group_list" | "verify" | "flush" | "status"
+        | "figures" => {
             json!({})
         }
         other => panic!("say here what the line {other:?} needs"),
