@@ -24,12 +24,42 @@ macro_rules! planted {
     }};
 }
 
-/// The switchboard of planted bugs; exists in simulation builds only.
+/// Notes that a rare place was reached, so that a run can tell which it never met; compiled out unless `--cfg bugs`.
+#[macro_export]
+macro_rules! sometimes {
+    ($name:literal) => {{
+        #[cfg(bugs)]
+        {
+            $crate::always::bugs::meet($name);
+        }
+    }};
+}
+
+/// The switchboard of planted bugs and the list of rare places; exists in simulation builds only.
 #[cfg(bugs)]
 pub mod bugs {
-    use std::sync::RwLock;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, PoisonError, RwLock};
 
     static ON: RwLock<Option<String>> = RwLock::new(None);
+    static MET: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+
+    /// Counts a visit of a rare place.
+    pub fn meet(name: &'static str) {
+        *MET.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+    }
+
+    /// Rare places that were reached in this process so far, and how often, by name.
+    pub fn met() -> BTreeMap<&'static str, u64> {
+        MET.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A number that no log knows, for planted bugs that decide by something outside of it: 1, 2, 3, ...
+    pub fn outside() -> u64 {
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    }
 
     /// Turns one planted bug on, or several (`a+b`: a bug, and the check that would hide it), or all off.
     pub fn plant(name: Option<&str>) {

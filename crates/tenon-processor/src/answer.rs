@@ -13,10 +13,11 @@ pub fn answer(hot: &Hot, question: &ConversationQuestion) -> ConversationAnswer 
     match question {
         ConversationQuestion::Grant { user } => {
             conversation.member(*user).map_or(ConversationAnswer::Absent, |member| {
-                ConversationAnswer::Grant(Box::new(Grant {
-                    header: conversation.header.clone(),
-                    member: member.clone(),
-                }))
+                let mut header = conversation.header.clone();
+                if tenon_base::planted!("grant-lags") {
+                    header.rev.0 = header.rev.0.saturating_sub(1).max(1);
+                }
+                ConversationAnswer::Grant(Box::new(Grant { header, member: member.clone() }))
             })
         }
         ConversationQuestion::Item { user } => item(hot, *user),
@@ -53,6 +54,9 @@ fn item(hot: &Hot, user: UserId) -> ConversationAnswer {
         return ConversationAnswer::Absent;
     };
     let mut item = Item::of(&conversation.header, member);
+    if tenon_base::planted!("line-lags") {
+        item.tip.rev.0 = item.tip.rev.0.saturating_sub(1).max(1);
+    }
     if item.peer.is_some()
         && let Some(peer) = conversation.members.get(&item.peer)
     {

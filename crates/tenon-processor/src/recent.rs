@@ -24,7 +24,7 @@ impl Recent {
     /// Takes an event in; the oldest leave above the bound.
     pub fn insert(&mut self, event: Arc<Event>) {
         let cost = cost(&event);
-        let key = (event.conv, event.rev);
+        let key = (place(event.conv), event.rev);
         self.bytes += cost;
         self.order.push_back((key.0, key.1, cost));
         self.events.insert(key, event);
@@ -37,8 +37,12 @@ impl Recent {
 
     /// The event if it is still held.
     pub fn event(&self, conv: ConversationId, rev: Rev) -> Option<Arc<Event>> {
-        self.events.get(&(conv, rev)).cloned()
+        self.events.get(&(place(conv), rev)).cloned()
     }
+}
+
+fn place(conv: ConversationId) -> ConversationId {
+    if tenon_base::planted!("recent-ignores-conversation") { ConversationId(0) } else { conv }
 }
 
 /// Bytes an event holds: its body plus about 400 for the structures around it.

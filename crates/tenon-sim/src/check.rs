@@ -38,16 +38,24 @@ pub struct Watch {
     pub truth: Truth,
     /// Durable records per partition, in order; they never change again.
     pub records: BTreeMap<PartitionId, Vec<Record>>,
+    /// When each of them was seen to be durable.
+    seen_us: BTreeMap<PartitionId, Vec<u64>>,
     /// What each admitted copy of a command has to be answered, by its message id.
     verdicts: BTreeMap<u64, Verdict>,
     /// (org, user, queue epoch, pts) -> fingerprint.
-    queue: BTreeMap<(u64, u64, u32, u64), u64>,
+    pub(crate) queue: BTreeMap<(u64, u64, u32, u64), u64>,
     /// Ops of user chains that were acked: (device, device epoch, `op_seq`).
     ops: std::collections::BTreeSet<(u64, u32, u64)>,
     /// What was broken.
     pub violations: Vec<Violation>,
     /// Invariants that are not checked.
     pub off: Vec<String>,
+    /// The only invariant that is checked, if any; a panic of a room counts always.
+    pub only: Option<String>,
+    /// The disk does not hold what it said: reads may fail.
+    pub is_disk_broken: bool,
+    /// A read of a broken disk failed: from here on the checker does not know what is durable.
+    pub is_blind: bool,
     /// Answers compared.
     pub answers: u64,
     /// Events compared.
@@ -59,7 +67,12 @@ pub struct Watch {
 impl Watch {
     /// Notes a violation, unless its invariant is switched off.
     pub fn violated(&mut self, invariant: &'static str, text: String) {
-        if self.off.iter().any(|off| off == invariant) || self.violations.len() >= 20 {
+        let is_other =
+            |only: &String| only != invariant && !matches!(invariant, "always" | "canary");
+        if self.off.iter().any(|off| off == invariant) || self.only.as_ref().is_some_and(is_other) {
+            return;
+        }
+        if self.violations.len() >= 20 {
             return;
         }
         self.violations.push(Violation { invariant, text, at_us: self.now_us });
@@ -78,6 +91,7 @@ impl Watch {
                         self.take(partition, record);
                     }
                 }
+                Err(_) if self.is_disk_broken => self.is_blind = true,
                 Err(error) => {
                     let text =
                         format!("durable records of partition {} unreadable: {error}", partition.0);
@@ -97,6 +111,7 @@ impl Watch {
             }
         }
         self.records.entry(partition).or_default().push(record);
+        self.seen_us.entry(partition).or_default().push(self.now_us);
     }
 
     fn fold(&mut self, command: &Command) {
@@ -117,13 +132,7 @@ impl Watch {
             let held = node.committed(*partition, first)?;
             let expected: Vec<&Record> = records.iter().filter(|r| r.lsn > first).collect();
             for (at, record) in expected.iter().enumerate() {
-                let same = held.get(at).is_some_and(|h| {
-                    h.lsn == record.lsn
-                        && h.append.payload == record.append.payload
-                        && h.append.producer == record.append.producer
-                        && h.append.producer_seq == record.append.producer_seq
-                });
-                if !same {
+                if !held.get(at).is_some_and(|h| is_same(h, record)) {
                     lost.push(format!(
                         "partition {}: the durable record {} is gone or changed (log ends at {:?})",
                         partition.0,
@@ -140,6 +149,36 @@ impl Watch {
         Ok(())
     }
 
+    /// After a start on a disk that does not hold what it said, without a word about it: what was durable before `since_us`
+    /// is still there, and nothing has changed. A log that refuses to be read has said it.
+    pub fn verify_before(&mut self, node: &Node, since_us: u64) {
+        let mut broken = Vec::new();
+        for (partition, records) in &self.records {
+            let Ok(first) = first_held(node, *partition) else { return };
+            let Ok(held) = node.committed(*partition, first) else { return };
+            let seen_us = self.seen_us.get(partition).map_or(&[][..], Vec::as_slice);
+            let expected = records.iter().zip(seen_us).filter(|(r, _)| r.lsn > first);
+            for (at, (record, seen)) in expected.enumerate() {
+                match held.get(at) {
+                    Some(h) if is_same(h, record) => {}
+                    None if *seen >= since_us => break,
+                    None => {
+                        broken.push(("I1", partition.0, record.lsn));
+                        break;
+                    }
+                    Some(_) => {
+                        broken.push(("I30", partition.0, record.lsn));
+                        break;
+                    }
+                }
+            }
+        }
+        for (invariant, partition, lsn) in broken {
+            let text = format!("partition {partition}: record {lsn} is gone or changed, unsaid");
+            self.violated(invariant, text);
+        }
+    }
+
     /// A room answered a command.
     pub fn outcome(&mut self, command: &Command, outcome: Outcome) {
         if command.message_id.0 == 0 {
@@ -153,6 +192,7 @@ impl Watch {
         if !agrees(verdict, outcome) {
             let text = format!("{}: answered {outcome:?}, due was {verdict:?}", name(command));
             let invariant = match verdict {
+                _ if matches!(outcome, Outcome::Gap { .. }) => "I3",
                 Verdict::Repeat(_) | Verdict::Reused => "I2",
                 Verdict::Gap { .. } => "I3",
                 _ => "I5",
@@ -185,7 +225,7 @@ impl Watch {
         match down {
             Down::Delivery(Delivery::Batch(batch)) => {
                 for entry in &batch.entries {
-                    let print = fingerprint(&entry.told);
+                    let print = told_print(&entry.told);
                     let key = (device.org, device.user, batch.queue_epoch.0, entry.pts.0);
                     let is_known = !matches!(entry.told, Told::Unreadable { .. });
                     let before = self.queue.get(&key).copied();
@@ -205,6 +245,9 @@ impl Watch {
                         Told::Unreadable { .. } => {}
                     }
                 }
+            }
+            Down::HelloAck { queue_epoch, is_rebase: false, .. } => {
+                self.epoch_entered(device, *queue_epoch);
             }
             Down::Diff { events, tip, .. } => {
                 for event in events {
@@ -233,6 +276,25 @@ impl Watch {
             }
             Down::TooLong(line) => self.tip(device, &line.item.tip),
             _ => {}
+        }
+    }
+
+    /// A device goes on in a newer queue epoch: what its user had heard up to its cursor has to be the same there.
+    fn epoch_entered(&mut self, device: &Device, now: u32) {
+        let Some((before, pts)) = device.db.cursor.filter(|(epoch, _)| *epoch < now) else {
+            return;
+        };
+        let (org, user) = (device.org, device.user);
+        let heard = self.queue.range((org, user, before, 0)..=(org, user, before, pts));
+        let heard: Vec<(u64, u64)> = heard.map(|(key, print)| (key.3, *print)).collect();
+        for (pts, print) in heard {
+            let known = *self.queue.entry((org, user, now, pts)).or_insert(print);
+            if known != print {
+                let text = format!(
+                    "user {user} heard another thing at pts {pts} of queue epoch {before} than in {now}"
+                );
+                return self.violated("I13", text);
+            }
         }
     }
 
@@ -361,8 +423,33 @@ fn agrees(verdict: &Verdict, outcome: Outcome) -> bool {
     }
 }
 
-fn fingerprint(told: &Told) -> u64 {
-    let hash = blake3::hash(format!("{told:?}").as_bytes());
+fn is_same(a: &Record, b: &Record) -> bool {
+    a.lsn == b.lsn
+        && a.append.payload == b.append.payload
+        && a.append.producer == b.append.producer
+        && a.append.producer_seq == b.append.producer_seq
+}
+
+fn told_print(told: &Told) -> u64 {
+    match told {
+        Told::Event(event) => event_print(event.conv.0, event.rev.0),
+        Told::User(event) => user_event_print(event),
+        Told::Unreadable { conv, rev } => event_print(conv.0, rev.0),
+    }
+}
+
+/// What stands for an event of a conversation at a position of a queue.
+pub(crate) fn event_print(conv: u64, rev: u64) -> u64 {
+    fingerprint(&format!("event {rev} of {conv}"))
+}
+
+/// What stands for an event of a user at a position of his queue.
+pub(crate) fn user_event_print(event: &tenon_core::event::UserEvent) -> u64 {
+    fingerprint(&format!("{event:?}"))
+}
+
+fn fingerprint(text: &str) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     u64::from_le_bytes(first)

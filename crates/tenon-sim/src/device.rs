@@ -97,6 +97,10 @@ pub struct OutRow {
     pub place: (u32, u64),
     /// The old chain is being closed.
     pub is_void: bool,
+    /// Its answer came; an event may come before, and overtake what was answered earlier.
+    pub is_answered: bool,
+    /// The database fell back while it was under way: if it did not arrive, the user decides whether it goes again.
+    pub is_offered: bool,
 }
 
 /// A wish of the user chain.
@@ -232,8 +236,16 @@ pub struct Device {
     pub batches: u64,
     /// Rebases begun.
     pub rebases: u64,
-    /// The database was put back or lost since the last Hello.
+    /// The database was put back or lost, and the server has not settled that yet.
     pub was_restored: bool,
+    /// Rebases that a lost link or a killed app cut short.
+    pub rebases_cut: u64,
+    /// A cursor that the next Hello presents, though nobody has given it.
+    pub strange_cursor: Option<(u32, u64)>,
+    /// Own commands are answered up to this rev: every later read shows it. Not a part of the device; the checker's memory.
+    pub fences: BTreeMap<u64, u64>,
+    /// The fences at the time of the question under way: diffs, pages of history, the list.
+    pub asked: [BTreeMap<u64, u64>; 3],
 }
 
 /// Heartbeat of a device.
@@ -261,6 +273,10 @@ impl Device {
             batches: 0,
             rebases: 0,
             was_restored: false,
+            rebases_cut: 0,
+            strange_cursor: None,
+            fences: BTreeMap::new(),
+            asked: Default::default(),
         }
     }
 
@@ -277,6 +293,7 @@ impl Device {
 
     /// The app dies; its database stays.
     pub fn kill(&mut self) {
+        self.rebases_cut += u64::from(self.db.rebase.is_some());
         self.live = Live { connect_us: self.live.connect_us, ..Live::default() };
     }
 
@@ -311,13 +328,15 @@ impl Device {
         vec![Up::Hello {
             epoch: db.device_epoch,
             conn_ctr: db.conn_ctr,
-            cursor: db.cursor,
-            is_renewal: db.needs_renewal,
+            cursor: self.strange_cursor.or(db.cursor),
+            // A thief cannot sign in.
+            is_renewal: db.needs_renewal && !self.is_revoked,
         }]
     }
 
     /// The link is gone; back off.
     pub fn disconnected(&mut self, now_us: u64, jitter_us: u64) {
+        self.rebases_cut += u64::from(self.db.rebase.is_some());
         let tries = self.live.tries.min(4) + 1;
         let wait = (100_000u64 << tries) + jitter_us;
         self.live = Live { connect_us: now_us + wait, tries, ..Live::default() };
@@ -388,24 +407,47 @@ impl Device {
                 }
             }
             Down::Diff { conv, from, to, tip, events } => {
+                self.check_fence(0, conv, tip.rev.0);
                 self.diffed(conv, (from, to), &tip, &events);
             }
             Down::TooLong(line) => {
                 let conv = line.item.tip.conv.0;
+                self.check_fence(0, conv, line.item.tip.rev.0);
                 self.live.pulls.remove(&conv);
                 self.take_item(&line, true);
             }
             Down::Gone { conv } => self.told_absent(conv),
             Down::History { conv, lo, hi, as_of, rows } => {
+                self.check_fence(1, conv, as_of);
                 self.paged(conv, (lo, hi), as_of, &rows);
             }
             Down::List { after, turn, lines, next } => {
+                if turn == self.live.list_turn {
+                    for line in &lines {
+                        self.check_fence(2, line.item.tip.conv.0, line.item.tip.rev.0);
+                    }
+                }
                 self.listed((after, turn), &lines, next, &mut out);
             }
             Down::Again { request } => self.refused(&request),
         }
         self.pay_debts(&mut out);
         out
+    }
+
+    /// A read that was asked for behind an answer shows what was answered (I9).
+    fn check_fence(&mut self, kind: usize, conv: u64, rev: u64) {
+        let due = self.asked[kind].get(&conv).copied().unwrap_or(0);
+        if rev < due {
+            let text =
+                format!("conversation {conv} is read at rev {rev} after rev {due} was answered");
+            self.complain("I9", text);
+        }
+    }
+
+    fn note_fence(&mut self, conv: u64, rev: u64) {
+        let fence = self.fences.entry(conv).or_default();
+        *fence = rev.max(*fence);
     }
 
     /// True when nothing is open: commands settled, no debt, no gap, no rebase.

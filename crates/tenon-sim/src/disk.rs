@@ -27,8 +27,21 @@ pub struct DiskFaults {
     pub read_error: u32,
     /// A sync says yes and does nothing.
     pub lying_sync: u32,
+    /// A write lands on another place of the same file.
+    pub misdirected: u32,
     /// Direct access is refused, so that the log runs buffered.
     pub is_buffered_only: bool,
+}
+
+impl DiskFaults {
+    /// True if anything may fail.
+    pub const fn plays(&self) -> bool {
+        self.write_error > 0
+            || self.sync_error > 0
+            || self.read_error > 0
+            || self.lying_sync > 0
+            || self.misdirected > 0
+    }
 }
 
 /// What a crash keeps of the pending sectors.
@@ -48,6 +61,8 @@ struct File {
     ground: Vec<u8>,
     /// Pending sectors.
     pending: BTreeSet<usize>,
+    /// Pending sectors that a sync said it had settled, and when it said so.
+    lied: BTreeMap<usize, u64>,
 }
 
 #[derive(Debug)]
@@ -66,7 +81,27 @@ struct State {
     dies_in: Option<u64>,
     is_dead: bool,
     operations: u64,
-    syncs_lied: u64,
+    counts: DiskCounts,
+    now_us: u64,
+    /// Since when the disk does not hold what it said: a lie came out, or a write went astray.
+    broken_since: Option<u64>,
+}
+
+/// Faults that the disk has played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskCounts {
+    /// Writes that failed.
+    pub write_errors: u64,
+    /// Syncs that failed.
+    pub sync_errors: u64,
+    /// Reads that failed.
+    pub read_errors: u64,
+    /// Syncs that said yes and did nothing.
+    pub lies: u64,
+    /// Writes that landed elsewhere.
+    pub misdirected: u64,
+    /// Files that could not be made because the disk was full.
+    pub full: u64,
 }
 
 /// The simulated disk. Cheap to clone; clones are the same disk.
@@ -109,7 +144,9 @@ impl SimDisk {
             dies_in: None,
             is_dead: false,
             operations: 0,
-            syncs_lied: 0,
+            counts: DiskCounts::default(),
+            now_us: 0,
+            broken_since: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -148,9 +185,19 @@ impl SimDisk {
         self.lock().operations
     }
 
-    /// Syncs that said yes and did nothing.
-    pub fn syncs_lied(&self) -> u64 {
-        self.lock().syncs_lied
+    /// Faults played so far.
+    pub fn counts(&self) -> DiskCounts {
+        self.lock().counts
+    }
+
+    /// Tells the time.
+    pub fn set_now(&self, now_us: u64) {
+        self.lock().now_us = now_us;
+    }
+
+    /// Since when the disk has not held what it said. Nothing that was durable before may be lost.
+    pub fn broken_since(&self) -> Option<u64> {
+        self.lock().broken_since
     }
 
     /// Power is cut, and comes back: open files are gone, `keep` says what survives of what was pending.
@@ -166,8 +213,12 @@ impl SimDisk {
                 };
                 if survives {
                     file.settle(sector);
+                } else if let Some(said) = file.lied.get(&sector) {
+                    let since = state.broken_since.map_or(*said, |since| since.min(*said));
+                    state.broken_since = Some(since);
                 }
             }
+            file.lied.clear();
             file.face.clone_from(&file.ground);
         }
         if keep == Keep::All {
@@ -248,6 +299,7 @@ impl SimDisk {
 impl File {
     /// Moves one sector from the face to the ground.
     fn settle(&mut self, sector: usize) {
+        self.lied.remove(&sector);
         let at = sector * SECTOR_BYTES;
         let end = (at + SECTOR_BYTES).min(self.face.len());
         if self.ground.len() < end {
@@ -273,10 +325,26 @@ impl File {
         }
     }
 
-    /// What the kernel does after a failed sync: the pages count as clean and the next read may show the old ones.
-    fn drop_pending(&mut self) {
-        self.pending.clear();
+    /// What the kernel does after a failed sync: some pages were written; all count as clean, and the next read may show the
+    /// old ones.
+    ///
+    /// Returns since when the disk had lied about what is lost now, if it had.
+    fn fail_sync(&mut self, rng: &mut Rng) -> Option<u64> {
+        for sector in std::mem::take(&mut self.pending) {
+            if rng.below(2) == 0 {
+                self.settle(sector);
+            }
+        }
+        let lied = std::mem::take(&mut self.lied).into_values().min();
         self.face.clone_from(&self.ground);
+        lied
+    }
+
+    /// A sync that does nothing.
+    fn lie(&mut self, now_us: u64) {
+        for sector in &self.pending {
+            self.lied.entry(*sector).or_insert(now_us);
+        }
     }
 }
 
@@ -340,6 +408,7 @@ impl Disk for SimDisk {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
             if state.is_full {
+                state.counts.full += 1;
                 return Err(io::ErrorKind::StorageFull.into());
             }
             if state.names.contains_key(path) {
@@ -419,6 +488,7 @@ impl DiskFile for SimFile {
         }
         let rate = state.faults.read_error;
         if state.fails(rate) {
+            state.counts.read_errors += 1;
             return Err(io::Error::other("read error asked for"));
         }
         let Some(file) = state.files.get(&self.id) else { return Err(dead()) };
@@ -434,8 +504,17 @@ impl DiskFile for SimFile {
         let dies = state.enter(self.life)?;
         let rate = state.faults.write_error;
         let fails = state.fails(rate);
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let sectors = bytes.len().div_ceil(SECTOR_BYTES);
+        let rate = state.faults.misdirected;
+        let goes_astray = state.fails(rate);
+        if goes_astray {
+            let length = state.files.get(&self.id).map_or(0, |file| file.face.len());
+            offset = state.rng.index(length / SECTOR_BYTES + 1) * SECTOR_BYTES;
+            state.counts.misdirected += 1;
+            let now_us = state.now_us;
+            state.broken_since.get_or_insert(now_us);
+        }
         // A write that is cut short leaves some of its first sectors pending.
         let written =
             if dies || fails { state.rng.index(sectors + 1) * SECTOR_BYTES } else { bytes.len() };
@@ -445,12 +524,15 @@ impl DiskFile for SimFile {
             return Err(dead());
         }
         if fails {
+            state.counts.write_errors += 1;
             return Err(io::Error::other("write error asked for"));
         }
         if self.access == Access::Direct {
             let rate = state.faults.lying_sync;
-            if state.fails(rate) {
-                state.syncs_lied += 1;
+            let (lies, now_us) = (state.fails(rate), state.now_us);
+            state.counts.lies += u64::from(lies);
+            if lies && let Some(file) = state.files.get_mut(&self.id) {
+                file.lie(now_us);
             } else if let Some(file) = state.files.get_mut(&self.id) {
                 file.sync();
             }
@@ -465,13 +547,20 @@ impl DiskFile for SimFile {
         }
         let rates = state.faults;
         if state.fails(rates.sync_error) {
+            let state = &mut *state;
+            state.counts.sync_errors += 1;
             if let Some(file) = state.files.get_mut(&self.id) {
-                file.drop_pending();
+                let lied = file.fail_sync(&mut state.rng);
+                state.broken_since = state.broken_since.into_iter().chain(lied).min();
             }
             return Err(io::Error::other("sync error asked for"));
         }
         if state.fails(rates.lying_sync) {
-            state.syncs_lied += 1;
+            let now_us = state.now_us;
+            state.counts.lies += 1;
+            if let Some(file) = state.files.get_mut(&self.id) {
+                file.lie(now_us);
+            }
             return Ok(());
         }
         if let Some(file) = state.files.get_mut(&self.id) {

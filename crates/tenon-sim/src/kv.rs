@@ -40,6 +40,7 @@ struct State {
     rng: Rng,
     faults: KvFaults,
     flushes: u64,
+    failures: u64,
 }
 
 /// The simulated store. Cheap to clone; clones are the same store.
@@ -62,6 +63,7 @@ impl SimKv {
             rng,
             faults: KvFaults::default(),
             flushes: 0,
+            failures: 0,
         };
         Self { state: Arc::new(Mutex::new(state)), timers }
     }
@@ -80,6 +82,11 @@ impl SimKv {
         self.lock().flushes
     }
 
+    /// Flushes that failed.
+    pub fn failures(&self) -> u64 {
+        self.lock().failures
+    }
+
     /// The process dies: what is under way ends somewhere. True if the engine fell back behind a returned flush.
     pub fn crash(&self) -> bool {
         let mut state = self.lock();
@@ -87,11 +94,7 @@ impl SimKv {
         for (runs, checkpoint) in std::mem::take(&mut state.under_way).into_values() {
             match state.rng.below(3) {
                 0 => {}
-                1 => {
-                    let count = runs.len();
-                    let part = state.rng.index(count + 1);
-                    state.put_others(&runs[..part]);
-                }
+                1 => state.put_some(runs),
                 _ => state.put_all(runs, checkpoint),
             }
         }
@@ -118,6 +121,12 @@ impl State {
         for run in runs.iter().filter(|run| run.space != Space::state()) {
             self.put(run.space.clone(), run.rows.clone());
         }
+    }
+
+    /// Any of the runs outside `state`: the engine writes them in an order of its own.
+    fn put_some(&mut self, mut runs: Vec<Run>) {
+        runs.retain(|_| self.rng.below(2) == 0);
+        self.put_others(&runs);
     }
 
     fn put_all(&mut self, runs: Vec<Run>, checkpoint: Checkpoint) {
@@ -153,8 +162,8 @@ impl Kv for SimKv {
         state.under_way.remove(&id);
         let rate = state.faults.flush_error;
         if state.rng.chance(rate) {
-            let part = state.rng.index(runs.len() + 1);
-            state.put_others(&runs[..part]);
+            state.failures += 1;
+            state.put_some(runs);
             return Err(KvError::Engine("failure asked for".to_owned()));
         }
         state.put_all(runs, checkpoint);

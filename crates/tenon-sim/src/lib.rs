@@ -24,6 +24,7 @@
 
 pub mod bugs;
 pub mod check;
+pub mod coverage;
 pub mod device;
 pub mod disk;
 pub mod exec;

@@ -59,15 +59,25 @@ enum What {
     },
     /// Switches planted bugs on one by one: each must be seen in 50 seeds, and the canary must fail.
     Bugs {
-        /// Only this many, others every day: the N-th group of eight.
+        /// Only eight of them: the N-th group.
         #[arg(long)]
-        rotate: Option<usize>,
+        rotate: Option<u64>,
         /// Only this one.
         #[arg(long)]
         only: Option<String>,
+        /// Prints a table for `docs/assurance.md`.
+        #[arg(long)]
+        table: bool,
     },
-    /// Prints the planted bugs as a table for `docs/assurance.md`.
-    Table,
+    /// What the gate plays: fresh seeds and eight planted bugs, both drawn from the commit; then the canary.
+    Gate {
+        /// The commit, as git names it.
+        #[arg(long)]
+        commit: String,
+        /// How many seeds.
+        #[arg(long, default_value_t = 300)]
+        seeds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -76,7 +86,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let is_good = match arguments.what {
         What::Run { seeds, without } => match range(&seeds) {
-            Some((from, to)) => run(from, to, &without),
+            Some((from, to)) => run((from, to), &without, ""),
             None => {
                 println!("seeds are given as FROM..TO");
                 false
@@ -90,12 +100,12 @@ fn main() -> ExitCode {
             }
         },
         What::Replay { seed, device } => replay(seed, device),
-        What::Minimise { seed } => minimise(seed),
-        What::Bugs { rotate, only } => bugs(rotate, only.as_deref()),
-        What::Table => {
-            print!("{}", tenon_sim::bugs::table());
+        What::Minimise { seed } => {
+            minimise(seed);
             true
         }
+        What::Bugs { rotate, only, table } => bugs(rotate, only.as_deref(), table),
+        What::Gate { commit, seeds } => gate(&commit, seeds),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -111,22 +121,29 @@ fn play(seed: u64, without: &[String]) -> Report {
     world.run()
 }
 
-fn run(from: u64, to: u64, without: &[String]) -> bool {
+/// Plays seeds; with a commit the first three that fail are minimised.
+fn run((from, to): (u64, u64), without: &[String], commit: &str) -> bool {
     let mut sum = Figures::default();
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed) = (0, Vec::new());
     for seed in from..=to {
         let report = play(seed, without);
         sum.add(&report.figures);
         if let Some(first) = report.violations.first() {
-            failed += 1;
             println!("seed {seed}: {} at {} us: {}", first.invariant, first.at_us, first.text);
+            failed.push(seed);
         } else {
             passed += 1;
         }
     }
-    print_figures(&sum);
-    println!("{passed} passed, {failed} failed");
-    failed == 0
+    let is_covered = print_coverage(&sum);
+    if !commit.is_empty() {
+        for seed in failed.iter().take(3) {
+            println!("seed {seed} of commit {commit}, minimised:");
+            minimise(*seed);
+        }
+    }
+    println!("{passed} passed, {} failed", failed.len());
+    failed.is_empty() && (commit.is_empty() || is_covered)
 }
 
 fn whole(from: u64, to: u64, histories: Option<&std::path::Path>) -> bool {
@@ -174,7 +191,9 @@ fn replay(seed: u64, device: Option<u64>) -> bool {
         println!("{frame}");
     }
     println!("{:#?}", report.plan);
-    print_figures(&report.figures);
+    for (name, count) in report.figures.all() {
+        println!("{name:>28} {count}");
+    }
     for broken in &report.violations {
         println!("{} at {} us: {}", broken.invariant, broken.at_us, broken.text);
     }
@@ -184,7 +203,7 @@ fn replay(seed: u64, device: Option<u64>) -> bool {
     failed == 0
 }
 
-fn minimise(seed: u64) -> bool {
+fn minimise(seed: u64) {
     match tenon_sim::bugs::minimise(seed) {
         None => println!("seed {seed} passes: nothing to minimise"),
         Some((plan, broken)) => {
@@ -194,60 +213,79 @@ fn minimise(seed: u64) -> bool {
             println!("{} at {} us: {}", broken.invariant, broken.at_us, broken.text);
         }
     }
-    true
 }
 
 #[cfg(not(bugs))]
-fn bugs(_: Option<usize>, _: Option<&str>) -> bool {
+fn bugs(_: Option<u64>, _: Option<&str>, _: bool) -> bool {
     println!("built without planted bugs; build with RUSTFLAGS=\"--cfg bugs\"");
     false
 }
 
 #[cfg(bugs)]
-fn bugs(rotate: Option<usize>, only: Option<&str>) -> bool {
-    use tenon_sim::bugs::{BUGS, hunt};
-    let plant = tenon_base::always::bugs::plant;
-    let groups = BUGS.len().div_ceil(8);
-    let is_chosen = |(index, name): (usize, &str)| {
-        rotate.is_none_or(|group| index % groups == group % groups)
-            && only.is_none_or(|only| only == name)
-    };
+fn bugs(rotate: Option<u64>, only: Option<&str>, table: bool) -> bool {
+    use tenon_sim::bugs::{BUGS, Bug, hunt};
+    let groups = BUGS.len().div_ceil(8) as u64;
     let (mut passed, mut failed) = (0, 0);
-    for (index, bug) in BUGS.iter().enumerate() {
-        if !is_chosen((index, bug.name)) {
+    if table {
+        println!("| Bug | Where | Law | What the code does wrong | Unmasked | Seed |");
+        println!("|---|---|---|---|---|---|");
+    }
+    for (index, bug) in (0..).zip(BUGS) {
+        let is_in_turn = rotate.is_none_or(|group| index % groups == group % groups);
+        if !is_in_turn || only.is_some_and(|only| only != bug.name) {
             continue;
         }
-        let hunt = hunt(&bug.switch(), plant, Plan::of);
-        match hunt.seen {
-            Some(seen) => {
-                passed += 1;
-                println!(
-                    "{:<30} {:>2} seeds  {:<6} {:.110}",
-                    bug.name, hunt.seeds, seen.invariant, seen.text
-                );
-            }
-            None => {
-                failed += 1;
-                println!(
-                    "{:<30} not seen in {} seeds; must break {}",
-                    bug.name, hunt.seeds, bug.breaks
-                );
-            }
+        let hunt = hunt(bug, tenon_base::always::bugs::plant);
+        let is_seen = hunt.seen.is_some();
+        passed += usize::from(is_seen);
+        failed += usize::from(!is_seen);
+        let Bug { name, place, breaks, wrong, unmask, .. } = bug;
+        let seeds = if is_seen { hunt.seeds.to_string() } else { "not seen".to_owned() };
+        if table {
+            println!("| `{name}` | {place} | {breaks} | {wrong} | {unmask} | {seeds} |");
+        } else {
+            let text = hunt.seen.map(|seen| format!("{}: {}", seen.invariant, seen.text));
+            let alarms = hunt.false_alarms;
+            println!(
+                "{name:<30} {breaks:<4} {seeds:>8} {:.110} {alarms:?}",
+                text.unwrap_or_default()
+            );
         }
     }
     let canary = World::new(Plan { is_canary: true, ..Plan::of(1) }).run();
     let is_reported = canary.violations.iter().any(|v| v.invariant == "canary");
     println!("canary-always-fails {}", if is_reported { "fails, as it must" } else { "PASSED" });
     println!(
-        "{} passed, {} failed",
+        "{} bugs seen, {} not seen",
         passed + usize::from(is_reported),
         failed + usize::from(!is_reported)
     );
     failed == 0 && is_reported
 }
 
-fn print_figures(figures: &Figures) {
-    for (name, count) in figures.all() {
-        println!("{name:>20} {count}");
+/// Seeds that no other commit plays, and a group of bugs: both follow from the name of the commit.
+fn gate(commit: &str, seeds: u64) -> bool {
+    let hash = blake3::hash(commit.as_bytes());
+    let draw = hash.as_bytes()[..8].iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+    // Seeds below a million are for people.
+    let from = 1_000_000 + (draw >> 24);
+    println!("commit {commit}: seeds {from}..{}", from + seeds - 1);
+    let holds = run((from, from + seeds - 1), &[], commit);
+    bugs(Some(draw), None, false) && holds
+}
+
+/// Prints every figure and rare place; true if none stayed at zero. Without planted bugs the rare places are not counted.
+fn print_coverage(sum: &Figures) -> bool {
+    #[cfg(bugs)]
+    let met = tenon_base::always::bugs::met();
+    #[cfg(not(bugs))]
+    let met = tenon_sim::coverage::SOMETIMES.iter().map(|name| (*name, 1)).collect();
+    let coverage = tenon_sim::coverage::coverage(sum, &met);
+    for (name, count) in &coverage.counts {
+        println!("{name:>28} {count}");
     }
+    for name in &coverage.missing {
+        println!("NEVER MET: {name}");
+    }
+    coverage.missing.is_empty()
 }

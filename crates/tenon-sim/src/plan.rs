@@ -24,6 +24,8 @@ pub struct NetFaults {
     pub half_open_us: u64,
     /// One direction stands still for a while, per million frames.
     pub stall: u32,
+    /// Commands that the limiter sends back, per million.
+    pub throttle: u32,
 }
 
 /// Weights of what users and administrators do; 0 = switched off.
@@ -53,6 +55,8 @@ pub struct Features {
     pub revoke: u32,
     /// The wall clock jumps.
     pub clock: u32,
+    /// Devices present a cursor that nobody has given them.
+    pub strange_cursor: u32,
 }
 
 /// What may happen to the server.
@@ -72,6 +76,10 @@ pub struct ServerFaults {
     pub stalls: bool,
     /// The disk is full for a while.
     pub fills: bool,
+    /// The process stands still for some seconds.
+    pub pauses: u32,
+    /// The disk is slow in the first seconds of a life.
+    pub slow_starts: bool,
 }
 
 /// Everything a seed decides.
@@ -107,8 +115,12 @@ pub struct Plan {
     pub front: FrontOptions,
     /// Time between two flushes of the store.
     pub flush_us: u64,
+    /// Flushes begin now and then in the instant in which a group is done.
+    pub flushes_with_groups: bool,
     /// Longest time a group takes on the disk.
     pub disk_us: u64,
+    /// The wall clock runs wrong by so many millionths.
+    pub drift_ppm: i64,
     /// Rules of the devices.
     pub rules: Rules,
     /// Operations to leave out, for minimising.
@@ -141,7 +153,7 @@ impl Plan {
             kv: KvFaults {
                 flush_error: if on(rng) { 100_000 } else { 0 },
                 delay_us: if on(rng) { rng.scale(100, 400_000) } else { 0 },
-                rolls_back: false,
+                rolls_back: rng.below(8) == 0,
             },
             server: server(rng),
             sizes: sizes(rng, layout),
@@ -154,7 +166,9 @@ impl Plan {
                 lines_max: usize::try_from(rng.range(1, 20)).unwrap_or(20),
             },
             flush_us: rng.scale(100_000, 8_000_000),
+            flushes_with_groups: on(rng),
             disk_us: rng.scale(200, 60_000),
+            drift_ppm: if on(rng) { i64::try_from(rng.below(1_001)).unwrap_or(0) - 500 } else { 0 },
             rules: Rules::default(),
             skipped: Vec::new(),
             is_canary: false,
@@ -184,6 +198,7 @@ fn features(rng: &mut Rng) -> Features {
         restore: weight(rng, 6),
         revoke: weight(rng, 2),
         clock: weight(rng, 3),
+        strange_cursor: weight(rng, 3),
     }
 }
 
@@ -194,15 +209,17 @@ fn net(rng: &mut Rng) -> NetFaults {
         reorders: on(rng),
         half_open_us: if on(rng) { rng.scale(10_000, 4_000_000) } else { 0 },
         stall: if on(rng) { 2_000 } else { 0 },
+        throttle: if on(rng) { 20_000 } else { 0 },
     }
 }
 
 fn disk(rng: &mut Rng) -> DiskFaults {
     DiskFaults {
-        write_error: if rng.below(4) == 0 { 1_000 } else { 0 },
-        sync_error: if rng.below(4) == 0 { 1_000 } else { 0 },
-        read_error: 0,
-        lying_sync: 0,
+        write_error: if rng.below(4) == 0 { 2_000 } else { 0 },
+        sync_error: if rng.below(4) == 0 { 4_000 } else { 0 },
+        read_error: if rng.below(4) == 0 { 8_000 } else { 0 },
+        lying_sync: if rng.below(12) == 0 { 20_000 } else { 0 },
+        misdirected: if rng.below(12) == 0 { 4_000 } else { 0 },
         is_buffered_only: on(rng),
     }
 }
@@ -216,6 +233,8 @@ fn server(rng: &mut Rng) -> ServerFaults {
         crashes_ahead: if on(rng) { u32::try_from(rng.range(1, 4)).unwrap_or(1) } else { 0 },
         stalls: on(rng),
         fills: rng.below(4) == 0,
+        pauses: if on(rng) { u32::try_from(rng.range(1, 3)).unwrap_or(1) } else { 0 },
+        slow_starts: on(rng),
     }
 }
 

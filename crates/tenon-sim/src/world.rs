@@ -28,6 +28,8 @@ const START_MS: u64 = 1_700_000_000_000;
 const POLLS_MAX: u32 = 200_000;
 /// Simulated time after the last fault until everything must have come to rest.
 const QUIESCE_US: u64 = 120_000_000;
+/// Simulated time after which a tip that nobody has heard of is a lost one.
+const STALE_US: u64 = 60_000_000;
 /// The receiver gathers commands this long at most.
 const BATCH_US: u64 = 2_000;
 
@@ -66,6 +68,10 @@ enum Due {
     Reopen(u64),
     /// The disk is full, or is not any more.
     Fill(bool),
+    /// The process stands still for so long.
+    Pause(u64),
+    /// It goes on.
+    Resume,
 }
 
 /// One run.
@@ -88,9 +94,16 @@ pub struct World {
     trace: blake3::Hasher,
     figures: Figures,
     crash_at_poll: Option<u64>,
-    crashes_ahead: bool,
+    crashes_ahead: Option<faults::Ahead>,
+    paused_until_us: u64,
+    slow_until_us: u64,
+    /// The store has fallen behind a returned flush, and no server has started on it since.
+    has_rolled_back: bool,
+    /// The disk or the store has lost what it had promised, and that was judged: there is nothing more to play.
+    is_over: bool,
     is_log_due: bool,
     is_flushing: bool,
+    is_repacking: bool,
     is_healed: bool,
     is_start_due: bool,
     batches_due: BTreeSet<(PartitionId, OrgId)>,
@@ -151,9 +164,14 @@ impl World {
             trace: blake3::Hasher::new(),
             figures: Figures::default(),
             crash_at_poll: None,
-            crashes_ahead: false,
+            crashes_ahead: None,
+            paused_until_us: 0,
+            slow_until_us: 0,
+            has_rolled_back: false,
+            is_over: false,
             is_log_due: false,
             is_flushing: false,
+            is_repacking: false,
             is_healed: false,
             is_start_due: false,
             batches_due: BTreeSet::new(),
@@ -181,20 +199,28 @@ impl World {
         self.listened = Some(device);
     }
 
+    /// Switches all invariants off but one.
+    pub fn only(&mut self, invariant: &str) {
+        self.watch.only = Some(invariant.to_owned());
+    }
+
     /// Plays the whole run.
     pub fn run(mut self) -> Report {
         self.start();
         self.schedule_load();
         let end = self.plan.load_us;
-        while self.timers.now_us() < end && self.watch.violations.is_empty() {
+        while self.timers.now_us() < end && self.goes_on() {
             if !self.step(end) {
                 break;
             }
         }
         self.heal();
         self.come_to_rest();
-        if self.watch.violations.is_empty() {
+        if self.goes_on() {
             self.judge();
+        }
+        if self.plan.is_canary {
+            self.watch.violated("canary", "this run always fails".to_owned());
         }
         self.report()
     }
@@ -203,9 +229,15 @@ impl World {
         self.timers.now_us()
     }
 
+    fn goes_on(&self) -> bool {
+        self.watch.violations.is_empty() && !self.is_over
+    }
+
     fn wall(&self) -> Timestamp {
         let ms = START_MS + self.now_us() / 1000;
-        Timestamp(ms.saturating_add_signed(self.wall_shift_ms))
+        let us = i64::try_from(self.now_us()).unwrap_or(0);
+        let drift_ms = us * self.plan.drift_ppm / 1_000_000_000;
+        Timestamp(ms.saturating_add_signed(self.wall_shift_ms + drift_ms))
     }
 
     fn after(&mut self, us: u64, due: Due) {
@@ -245,6 +277,7 @@ impl World {
     fn advance(&mut self, to_us: u64) {
         self.timers.advance(to_us);
         self.watch.now_us = self.timers.now_us();
+        self.disk.set_now(self.timers.now_us());
     }
 
     fn play(&mut self, due: Due) {
@@ -267,7 +300,7 @@ impl World {
             Due::Flush => self.flush(),
             Due::Start => self.start(),
             Due::Crash(polls) => self.crash_at_poll = Some(polls),
-            Due::CrashAhead => self.crashes_ahead = true,
+            Due::CrashAhead => self.arm_crash_ahead(),
             Due::Die(operations) => {
                 if self.node.is_some() {
                     self.disk.die_in(Some(operations));
@@ -280,12 +313,20 @@ impl World {
                     self.stop_hard(Keep::All);
                 }
             }
-            Due::Fill(is_full) => self.disk.fill(is_full && !self.is_healed),
+            Due::Fill(is_full) => {
+                self.figures.disk_full += u64::from(is_full);
+                self.disk.fill(is_full && !self.is_healed);
+            }
+            Due::Pause(us) => self.pause(us),
+            Due::Resume => {}
         }
     }
 
     /// Polls ready tasks in seeded order and carries what they say, until none is ready.
     fn run_rooms(&mut self) {
+        if self.is_paused() {
+            return;
+        }
         let mut polls = 0;
         loop {
             self.take_notes();
@@ -324,6 +365,7 @@ impl World {
                     self.is_flushing = false;
                     self.crash_ahead(None);
                 }
+                self.is_repacking &= name != "repack";
                 if let Ended::Failed(text) = ended {
                     self.failed(name, &text);
                 }
@@ -337,15 +379,13 @@ impl World {
 
     /// A loop ended with an error. Where faults are played the node starts again; elsewhere it may not happen.
     fn failed(&mut self, name: &str, text: &str) {
-        if name == "flush" {
+        if name == "flush" || name == "repack" {
             return;
         }
-        let is_played = self.plan.disk.write_error > 0
-            || self.plan.disk.sync_error > 0
-            || self.plan.disk.read_error > 0
-            || self.plan.server.dies_in_disk
-            || self.plan.server.fills;
-        if !is_played {
+        if name == "recovery" && self.has_rolled_back {
+            return self.refused_rollback();
+        }
+        if !self.plan.disk.plays() && !self.plan.server.dies_in_disk && !self.plan.server.fills {
             self.watch.violated("I18", format!("{name} ended without a fault: {text}"));
         }
         self.figures.room_failures += 1;
@@ -354,7 +394,11 @@ impl World {
 
     fn start_loops(&mut self) {
         let Some(node) = &mut self.node else { return };
-        for polled in node.start_loops() {
+        let polled = node.start_loops();
+        if node.is_up() {
+            self.has_rolled_back = false;
+        }
+        for polled in polled {
             self.polled(polled);
         }
     }
@@ -374,10 +418,10 @@ impl World {
             if notes.is_empty() && tips.is_empty() {
                 return;
             }
-            if let Some(node) = &self.node {
-                self.disk.quiet(true);
-                self.watch.tap(node, self.plan.sizes.layout);
-                self.disk.quiet(false);
+            self.tap();
+            if self.watch.is_blind {
+                // The log says that it is damaged: the operator starts it again.
+                return self.stop_hard(Keep::All);
             }
             for (org, tip, _) in tips {
                 let Some(front) = &self.front else { return };
@@ -389,6 +433,15 @@ impl World {
                 self.take_note(note);
             }
         }
+    }
+
+    /// The checker reads what has become durable.
+    fn tap(&mut self) {
+        let Some(node) = &self.node else { return };
+        self.disk.quiet(true);
+        self.watch.is_disk_broken = self.disk.broken_since().is_some();
+        self.watch.tap(node, self.plan.sizes.layout);
+        self.disk.quiet(false);
     }
 
     fn take_note(&mut self, note: Note) {
@@ -452,19 +505,28 @@ impl World {
             let mut us = 50 + self.rngs.time.below(self.plan.disk_us);
             if self.plan.server.stalls && !self.is_healed && self.rngs.time.below(40) == 0 {
                 us += self.rngs.time.range(300_000, 3_000_000);
+                self.figures.disk_stalls += 1;
             }
+            us = us.max(self.slow_until_us.saturating_sub(self.now_us()));
             self.after(us, Due::LogStep);
         }
     }
 
     fn log_step(&mut self) {
         self.is_log_due = false;
+        if self.is_paused() {
+            self.is_log_due = true;
+            return self.after(self.paused_until_us - self.now_us() + 1, Due::LogStep);
+        }
         let Some(node) = &mut self.node else { return };
         node.stepper.step();
         if self.rngs.time.below(3) == 0 {
             node.stepper.prepare();
         }
         let is_poisoned = node.stepper.is_poisoned();
+        if self.plan.flushes_with_groups && self.rngs.time.below(16) == 0 {
+            self.begin_flush();
+        }
         self.note(3, self.disk.operations(), 0);
         self.after_disk();
         if is_poisoned && self.node.is_some() {
@@ -486,6 +548,10 @@ impl World {
     fn flush(&mut self) {
         let us = self.plan.flush_us / 2 + self.rngs.time.below(self.plan.flush_us);
         self.after(us, Due::Flush);
+        self.begin_flush();
+    }
+
+    fn begin_flush(&mut self) {
         let is_repack = self.rngs.time.below(3) == 0;
         let Some(node) = &self.node else { return };
         if !node.is_up() || self.is_flushing {
@@ -500,10 +566,26 @@ impl World {
                 if let Err(error) = store.flush_once().await {
                     return Ended::Failed(error.to_string());
                 }
-                if is_repack && let Err(error) = store.repack_once().await {
-                    return Ended::Failed(error.to_string());
-                }
                 Ended::Done
+            }),
+        );
+        self.repack(is_repack);
+    }
+
+    /// A re-pack beside the flush.
+    fn repack(&mut self, is_due: bool) {
+        let Some(node) = self.node.as_ref().filter(|_| is_due && !self.is_repacking) else {
+            return;
+        };
+        self.is_repacking = true;
+        let store = node.store.clone();
+        self.spawn(
+            "repack",
+            Box::pin(async move {
+                match store.repack_once().await {
+                    Ok(_) => Ended::Done,
+                    Err(error) => Ended::Failed(error.to_string()),
+                }
             }),
         );
     }

@@ -53,6 +53,7 @@ impl Numbers {
 
     pub(crate) fn abort(&mut self, number: u64) {
         if self.open.remove(&number) {
+            tenon_base::sometimes!("flush-aborted");
             self.add_aborted(number, number);
         }
     }
@@ -104,11 +105,10 @@ impl Numbers {
             numbers.aborted.push((first, last));
         }
         for number in open {
+            tenon_base::sometimes!("flush-left-open");
             numbers.add_aborted(number, number);
         }
-        if tenon_base::planted!("flush-number-reused") {
-            numbers.next = next;
-        } else if next < reserved {
+        if next < reserved {
             numbers.add_aborted(next, reserved - 1);
         }
         Ok(numbers)

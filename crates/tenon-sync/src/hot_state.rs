@@ -46,6 +46,9 @@ impl Hot {
 
     /// Keeps a delivered-to user's newest entries.
     pub(crate) fn hold(&mut self, held: Held, max: usize) {
+        if self.tail.len() >= max {
+            tenon_base::sometimes!("tail-overflows");
+        }
         if self.tail.len() >= max && !tenon_base::planted!("tail-drops-newest") {
             self.tail.pop_front();
         }
@@ -86,7 +89,7 @@ impl HotState {
         }
         let mut hot = Hot { user: read_user(view, org, user)?, used: turn, ..Hot::default() };
         if hot.user.header.queue_epoch < epoch {
-            hot.user.enter_epoch(epoch);
+            hot.devices_dirty.extend(hot.user.enter_epoch(epoch));
             hot.header_dirty = true;
         }
         self.users.insert(user, hot);
@@ -102,7 +105,7 @@ impl HotState {
         self.epoch = self.epoch.max(epoch);
         for hot in self.users.values_mut() {
             if hot.user.header.queue_epoch < epoch {
-                hot.user.enter_epoch(epoch);
+                hot.devices_dirty.extend(hot.user.enter_epoch(epoch));
                 hot.header_dirty = true;
             }
         }
@@ -146,6 +149,7 @@ impl HotState {
             if bytes <= self.bytes_max / 10 * 9 {
                 break;
             }
+            tenon_base::sometimes!("user-evicted");
             self.users.remove(&user);
             bytes = bytes.saturating_sub(cost);
         }

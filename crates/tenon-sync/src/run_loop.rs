@@ -102,12 +102,7 @@ impl PartitionLoop {
                 kind: kind::ANNOUNCE,
                 payload: bytes::Bytes::new(),
             };
-            let durability = if tenon_base::planted!("announce-not-synced") {
-                Durability::Lazy
-            } else {
-                Durability::Durable
-            };
-            log.append(vec![announce], durability).await?;
+            log.append(vec![announce], Durability::Durable).await?;
             while self.applied < log.last(self.partition, Reach::Enqueued) {
                 self.turn().await?;
             }
@@ -225,6 +220,7 @@ impl PartitionLoop {
         let is_seen = |seen: &(Lsn, u32)| at <= *seen || (by_lsn_only && at.0 <= seen.0);
         let is_repeat = self.sources.get(&source).is_some_and(is_seen);
         if is_repeat && !tenon_base::planted!("handover-no-dedup") {
+            tenon_base::sometimes!("fan-out-repeated");
             self.metrics.repeats.inc();
             return Ok(());
         }
@@ -348,13 +344,14 @@ impl PartitionLoop {
         let last_exchange = hot.exchanges.get(&key.device).copied().unwrap_or(0);
         let goes_on = key.conn_ctr == state.conn_ctr && key.exchange > 0;
         if key.conn_ctr <= state.conn_ctr && !(goes_on && key.exchange >= last_exchange) {
+            tenon_base::sometimes!("connection-stale");
             reply.send(Attached::ConnectionStale);
             return Ok(());
         }
         let header = &hot.user.header;
         let rolled_back = attach
             .cursor
-            .is_some_and(|(epoch, pts)| epoch == header.queue_epoch && pts < state.acked);
+            .is_some_and(|(epoch, pts)| epoch <= header.queue_epoch && pts < state.acked);
         let verdict = header.judge_cursor(attach.cursor, attach.backlog_max);
         let last_op = state.last_op;
         let (queue_epoch, tip, list_digest) = (header.queue_epoch, header.tip, header.list_digest);
@@ -374,6 +371,12 @@ impl PartitionLoop {
             _ => Pts(0),
         };
         let held = if tenon_base::planted!("rebase-counts-as-ack") { start } else { held };
+        // A device that fell behind its acks is told at every Hello until its new epoch makes it a new device: the answer to
+        // this one may be lost.
+        if rolled_back {
+            tenon_base::sometimes!("device-fell-behind-its-acks");
+        }
+        let held = if rolled_back { held.max(state.acked) } else { held };
         let link = Link::new(key, attach.link, start, attach.window_bytes);
         self.replace_link(key, link, held, attach.time, reason);
         reply.send(Attached::Live {
@@ -425,10 +428,9 @@ impl PartitionLoop {
 
     fn link_at(&mut self, key: LinkKey) -> Option<(&mut crate::hot_state::Hot, usize)> {
         let hot = self.hot.hot_mut(key.user)?;
-        let zombie_may_ack = tenon_base::planted!("zombie-ack");
         let at = hot.links.iter().position(|l| {
             let is_live = l.conn_ctr == key.conn_ctr && l.exchange == key.exchange;
-            l.device == key.device && (is_live || zombie_may_ack)
+            l.device == key.device && is_live
         })?;
         Some((hot, at))
     }
@@ -449,8 +451,10 @@ impl PartitionLoop {
         let Some((hot, at)) = self.link_at(key) else { return };
         match hot.user.header.judge_cursor(Some((epoch, pts)), u64::MAX) {
             CursorVerdict::Continue(pts) => {
+                let jumps = tenon_base::planted!("subscribe-at-tip");
+                let from = if jumps { hot.user.header.tip } else { pts };
                 if let Some(link) = hot.links.get_mut(at) {
-                    link.restart(pts);
+                    link.restart(from);
                 }
                 if let Some(state) = hot.user.devices.get_mut(&key.device) {
                     state.acked = pts;
@@ -591,7 +595,7 @@ fn follow_tips(hot: &crate::hot_state::Hot, item: &QueueItem, followed: bool) {
     let conv = conv_of(item);
     let gone = matches!(item, QueueItem::Inline(e) if matches!(e.as_ref(), UserEvent::ConversationRemoved { .. }));
     let follows = !gone && mode_of(hot, item);
-    if follows == followed {
+    if follows == followed || tenon_base::planted!("follow-not-told") {
         return;
     }
     for link in &hot.links {

@@ -394,6 +394,46 @@ async fn only_the_newest_connection_of_the_right_device_epoch_is_attached() {
     house.crash().await;
 }
 
+/// I17: a device whose store fell back behind its own acks is told so until it has a new device epoch: again when the first
+/// answer was lost, and also when the queue has taken a new epoch in between.
+#[tokio::test]
+async fn a_device_that_fell_behind_its_acks_is_told_until_it_renews() {
+    let (log, kv) = (Arc::new(MemoryLog::new()), Arc::new(MemoryKv::new()));
+    let house = House::open(&log, &kv, 11).await;
+    let conv = ConversationId(8);
+    accepted(house.command(create(conv, &[1, 2])).await);
+    let epoch = house.renew(author(2, DeviceEpoch(0))).await;
+    let attached = house.attach(key(2, 1), epoch, Some((1, 0))).await.0;
+    let Attached::Live { queue_epoch, .. } = attached else { panic!("{attached:?}") };
+    for cid in 1..=10 {
+        accepted(house.command(text(author(1, DeviceEpoch(1)), conv, cid)).await);
+    }
+    settle().await;
+    house.users.ack(key(2, 1), queue_epoch, Pts(9), None);
+    settle().await;
+    let back = async |house: &House, conn_ctr, epoch, at| match house
+        .attach(key(2, conn_ctr), epoch, Some((queue_epoch.0, at)))
+        .await
+        .0
+    {
+        Attached::Live { store_rolled_back, queue_epoch, .. } => (store_rolled_back, queue_epoch),
+        other => panic!("{other:?}"),
+    };
+    assert!(!back(&house, 2, epoch, 9).await.0, "the cursor stands where it was");
+    assert!(back(&house, 3, epoch, 4).await.0);
+    assert!(back(&house, 4, epoch, 4).await.0, "the first answer may have been lost");
+    house.store.flush_once().await.unwrap();
+    house.crash().await;
+
+    let house = House::open(&log, &kv, 12).await;
+    let (told, now) = back(&house, 5, epoch, 4).await;
+    assert!(now > queue_epoch, "a crash changes the queue epoch");
+    assert!(told, "what was acked and has survived counts over epochs");
+    let renewed = house.renew(author(2, epoch)).await;
+    assert!(!back(&house, 6, renewed, 4).await.0, "a new device epoch ends it");
+    house.crash().await;
+}
+
 /// Hysteresis of the fan-out mode: pull above the bound, queue again at the lower one, one event each.
 #[tokio::test]
 async fn mode_flips_with_the_number_of_members() {

@@ -155,7 +155,11 @@ impl Change {
     ) -> Rev {
         self.numbers.rev = self.numbers.rev.next();
         self.events.push(Event {
-            org: header.org,
+            org: if tenon_base::planted!("org-missing-in-event") {
+                tenon_base::OrgId(1)
+            } else {
+                header.org
+            },
             conv: header.conv,
             conv_epoch: header.conv_epoch,
             rev: self.numbers.rev,
@@ -254,6 +258,7 @@ fn judge_chain(sender: Option<&Sender>, command: &Command) -> Option<Outcome> {
         return None;
     }
     if command.cid > last {
+        tenon_base::sometimes!("cid-gap");
         return Some(Outcome::Gap { expect: last.next() });
     }
     if tenon_base::planted!("dedupe-forgets") {
@@ -264,10 +269,14 @@ fn judge_chain(sender: Option<&Sender>, command: &Command) -> Option<Outcome> {
         Some(outcome)
             if outcome.digest == command.digest || tenon_base::planted!("digest-ignored") =>
         {
+            tenon_base::sometimes!("cid-repeated");
             Outcome::Duplicate(outcome.fate)
         }
         // A correct device has at most half of the kept outcomes open, so an older cid cannot be its repeat.
-        _ => Outcome::CidReused,
+        _ => {
+            tenon_base::sometimes!("cid-reused");
+            Outcome::CidReused
+        }
     })
 }
 
@@ -351,7 +360,8 @@ pub(super) fn number_message(
     time: Timestamp,
 ) -> Arc<Message> {
     let numbers = &mut change.numbers;
-    numbers.seq = numbers.seq.next();
+    let is_given_twice = tenon_base::planted!("seq-given-twice") && numbers.seq.0 % 16 == 15;
+    numbers.seq = if is_given_twice { numbers.seq } else { numbers.seq.next() };
     let badge =
         message.flags & crate::event::flag::NO_BADGE == 0 || tenon_base::planted!("silent-counted");
     if badge {
@@ -361,6 +371,12 @@ pub(super) fn number_message(
         time
     } else {
         Timestamp(time.0.max(numbers.last_ts.0 + u64::from(numbers.seq.0 > 1)))
+    };
+    #[cfg(bugs)]
+    let clamped = if tenon_base::planted!("clock-in-decide") {
+        Timestamp(clamped.0 + tenon_base::always::bugs::outside() % 2)
+    } else {
+        clamped
     };
     numbers.last_ts = clamped;
     Arc::new(Message {

@@ -138,6 +138,15 @@ fn hand_over_ownership(
         .filter(|m| m.is_in() && !gone.contains(&m.user))
         .filter(|_| !tenon_base::planted!("owner-not-inherited"))
         .min_by_key(|m| (m.role, m.join_rev(), m.user));
+    #[cfg(bugs)]
+    let heir = if tenon_base::planted!("choice-by-chance") {
+        let inside = conversation.members.values();
+        let others: Vec<_> = inside.filter(|m| m.is_in() && !gone.contains(&m.user)).collect();
+        let chance = usize::try_from(tenon_base::always::bugs::outside()).unwrap_or(0);
+        others.get(chance % others.len().max(1)).copied()
+    } else {
+        heir
+    };
     let Some(heir) = heir else {
         change.owner = Some(UserId(0));
         return;
@@ -296,6 +305,7 @@ pub(super) fn flip_mode(change: &mut Change, header: &Header, time: Timestamp) {
         Mode::Pull if count <= header.pull_mode_min => Mode::Queue,
         Mode::Queue | Mode::Pull => return,
     };
+    tenon_base::sometimes!("mode-flipped");
     change.numbers.mode = mode;
     let body = EventBody::Mode { mode, member_count: count };
     let rev = change.event(header, time, UserId(0), body);

@@ -139,9 +139,9 @@ fn act(user: &User, command: &UserCommand, change: &mut UserChange) -> Result<u6
         UserAction::SetSummary { conv, patch } => {
             let line = user.lines.get(conv).filter(|l| l.is_in).ok_or(Rejection::Absent)?;
             let summary = patch.applied_to(&line.summary, user.header.summary_ver + 1);
-            change.tell = Some(QueueItem::Inline(Arc::new(UserEvent::SummaryChanged {
-                summary: summary.clone(),
-            })));
+            let told =
+                QueueItem::Inline(Arc::new(UserEvent::SummaryChanged { summary: summary.clone() }));
+            change.tell = Some(told).filter(|_| !tenon_base::planted!("pin-not-queued"));
             change.line = Some(ListLine { summary, ..line.clone() });
             Ok(0)
         }
@@ -169,7 +169,9 @@ impl User {
         if let Some(device) = &change.device {
             self.devices.insert(device.device, device.clone());
         }
-        if let Some(device) = &change.forgotten {
+        if let Some(device) = &change.forgotten
+            && !tenon_base::planted!("forget-device-ignored")
+        {
             self.devices.remove(device);
         }
         if let Some(line) = &change.line {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenon_base::digest::list_term;
 use tenon_base::limits::{QUEUE_ENTRIES_KEPT, QUEUE_EPOCHS_KEPT};
-use tenon_base::{ConversationId, Pts, QueueEpoch, Rev, Timestamp};
+use tenon_base::{ConversationId, DeviceId, Pts, QueueEpoch, Rev, Timestamp};
 
 use super::{ListLine, QueueEntry, QueueItem, Summary, User, UserHeader};
 use crate::conversation::Mode;
@@ -49,18 +49,24 @@ impl UserHeader {
         }
         let always_continues = tenon_base::planted!("queue-epoch-ignored");
         if epoch < self.queue_epoch && !self.survived(epoch, pts) && !always_continues {
+            tenon_base::sometimes!("cursor-of-a-lost-tail");
             return Rebase(rebase_reason::EPOCH);
+        }
+        if epoch < self.queue_epoch {
+            tenon_base::sometimes!("cursor-survives-an-epoch");
         }
         if pts > self.tip {
             if tenon_base::planted!("cursor-clipped") {
                 return Continue(self.tip);
             }
+            tenon_base::sometimes!("cursor-above-the-tip");
             return Rebase(rebase_reason::AHEAD);
         }
         if pts < self.floor {
             return Rebase(rebase_reason::TRIMMED);
         }
         if self.tip.0 - pts.0 > backlog_max {
+            tenon_base::sometimes!("cursor-too-far-behind");
             return Rebase(rebase_reason::BACKLOG);
         }
         Continue(pts)
@@ -76,15 +82,16 @@ impl UserHeader {
 }
 
 impl User {
-    /// Takes the queue into `epoch`: everything up to the tip survived, what a device may hold above it did not.
-    pub fn enter_epoch(&mut self, epoch: QueueEpoch) {
+    /// Takes the queue into `epoch`: everything up to the tip survived, what a device may hold above it did not. An ack above
+    /// the tip falls to it, so that acks can be compared with cursors of any epoch. Returns the devices whose ack fell.
+    pub fn enter_epoch(&mut self, epoch: QueueEpoch) -> Vec<DeviceId> {
         let header = &mut self.header;
         if epoch <= header.queue_epoch {
-            return;
+            return Vec::new();
         }
         let kept = u32::try_from(QUEUE_EPOCHS_KEPT).unwrap_or(u32::MAX);
         let first = header.queue_epoch.0.saturating_add(1).max(epoch.0.saturating_sub(kept - 1));
-        if header.tip.0 > 0 && !tenon_base::planted!("queue-epoch-kept") {
+        if header.tip.0 > 0 {
             for entered in first..=epoch.0 {
                 if header.epochs.len() >= QUEUE_EPOCHS_KEPT {
                     header.epochs.pop_front();
@@ -94,6 +101,14 @@ impl User {
             }
         }
         header.queue_epoch = epoch;
+        let tip = header.tip;
+        let above = self.devices.values_mut().filter(|device| device.acked > tip);
+        above
+            .map(|device| {
+                device.acked = tip;
+                device.device
+            })
+            .collect()
     }
 
     /// Puts something into the queue under the next pts and updates the list line it is about.
@@ -179,6 +194,7 @@ impl ListLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::user::DeviceState;
 
     fn header(epoch: u32, tip: u64, floor: u64, epochs: &[(u32, u64)]) -> UserHeader {
         UserHeader {
@@ -211,6 +227,21 @@ mod tests {
         check(Some((1, 50)), Continue(Pts(50)));
         check(Some((1, 51)), Rebase(2));
         check(Some((0, 1)), Rebase(2));
+    }
+
+    /// What was acked and is lost with the tail is no measure for a cursor of the new epoch.
+    #[test]
+    fn an_ack_above_the_surviving_tail_falls_to_it() {
+        let mut user = User { header: header(1, 92, 0, &[]), ..User::default() };
+        for (id, acked) in [(1, 95), (2, 92), (3, 40)] {
+            let device = DeviceId(id);
+            let state = DeviceState { device, acked: Pts(acked), ..DeviceState::default() };
+            user.devices.insert(device, state);
+        }
+        assert_eq!(user.enter_epoch(QueueEpoch(2)), [DeviceId(1)]);
+        let acked: Vec<u64> = user.devices.values().map(|d| d.acked.0).collect();
+        assert_eq!(acked, [92, 92, 40]);
+        assert!(user.enter_epoch(QueueEpoch(2)).is_empty());
     }
 
     /// pts is dense, the digest follows rev, leaving takes the term out.

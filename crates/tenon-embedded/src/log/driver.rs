@@ -115,6 +115,14 @@ impl Driver {
     /// Footer of this segment, then on to a prepared one.
     fn leave_segment(&mut self) -> Step {
         let Some(next) = self.shared.ring.take_prepared() else { return Step::Blocked };
+        // A footer proves all before it, so it may not reach the disk before an idle marker does.
+        let is_buffered = self.shared.ring.access == Access::Buffered;
+        if is_buffered
+            && self.writer.has_unsynced()
+            && let Err(error) = self.current.slot.file.sync()
+        {
+            return self.fail(error);
+        }
         let footer = self.writer.footer();
         self.writer.handle_segment_end();
         if self.write() == Step::Ended {

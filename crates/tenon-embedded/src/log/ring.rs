@@ -175,6 +175,7 @@ impl Ring {
         let slot = match slot {
             Some(slot) => slot,
             None if self.is_at_reserve()? => {
+                tenon_base::sometimes!("log-at-its-reserve");
                 let is_last = self.lock().prepared.is_empty();
                 return Ok(if is_last { Prepared::DiskFull } else { Prepared::Enough });
             }
@@ -184,6 +185,7 @@ impl Ring {
         Header { device: self.device, use_number }.encode(block.bytes_mut());
         if let Err(error) = self.write_synced(slot.file.as_ref(), block.bytes(), 0) {
             // The header may be on the disk all the same. The same file must take this use: two files of one use do not open.
+            tenon_base::sometimes!("segment-not-prepared");
             if !tenon_base::planted!("use-number-given-twice") {
                 self.lock().free.push_front(slot);
             }

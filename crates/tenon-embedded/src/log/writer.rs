@@ -100,6 +100,12 @@ impl Writer {
         self.geometry.data_end - self.standing.offset
     }
 
+    /// True behind a marker that was written and not synced.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        let Standing { use_number, offset, durable, .. } = self.standing;
+        durable < self.geometry.position(use_number, offset)
+    }
+
     /// False after a group that no marker has proven yet.
     pub(crate) const fn is_proven(&self) -> bool {
         self.is_proven

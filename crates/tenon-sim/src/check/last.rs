@@ -10,8 +10,8 @@ use tenon_core::user::QueueItem;
 use tenon_ports::Direction;
 use tenon_store::{Part, SeriesKey, View, table};
 
-use super::Watch;
 use super::truth::{Conversation, Heard};
+use super::{Watch, event_print, user_event_print};
 use crate::device::{Device, State};
 
 impl Watch {
@@ -48,7 +48,7 @@ impl Watch {
         if header.member_count as usize != count {
             self.violated("I29", broken(&format!("{} members, due {count}", header.member_count)));
         }
-        self.people(view, c)?;
+        self.people(view, c, header.cnt)?;
         self.messages(view, c, &broken)?;
         for (key, chain) in &c.chains {
             let row = table::sender::key(
@@ -72,7 +72,12 @@ impl Watch {
         Ok(())
     }
 
-    fn people(&mut self, view: &View, c: &Conversation) -> Result<(), String> {
+    fn people(
+        &mut self,
+        view: &View,
+        c: &Conversation,
+        cnt: tenon_base::Cnt,
+    ) -> Result<(), String> {
         for (user, person) in &c.people {
             let key = table::member::key(OrgId(c.org), ConversationId(c.conv), UserId(*user));
             let Some(bytes) = view.state(&key).map_err(|e| e.to_string())? else {
@@ -89,6 +94,12 @@ impl Watch {
             {
                 let text = format!("conversation {}: row of member {user} differs", c.conv);
                 self.violated("I16", text);
+            }
+            let read = member.read.cnt.0.max(member.floor_cnt.0);
+            let unread = cnt.0.saturating_sub(read);
+            if person.is_in() && unread != c.unread(*user) {
+                let text = format!("conversation {}: user {user} has {unread} unread", c.conv);
+                self.violated("I15", text);
             }
             if member.read.seq.0 != person.read {
                 let text = format!(
@@ -146,11 +157,47 @@ impl Watch {
                 due.entry(layout.conversation(ConversationId(c.conv))).or_default().extend(heard);
             }
             match held_queue(view, (*org, *user), layout) {
-                Ok(held) => self.compare_queue(*user, due, held),
+                Ok((held, prints)) => {
+                    self.compare_heard((*org, *user), &prints);
+                    self.marks_rise(*user, &held);
+                    self.compare_queue(*user, due, held);
+                }
                 Err(text) => self.violated("I5", format!("queue of user {user}: {text}")),
             }
         }
         self.truth = truth;
+    }
+
+    /// What was heard at a position of the present epoch stands there.
+    fn compare_heard(&mut self, (org, user): (u64, u64), (epoch, prints): &(u32, Vec<u64>)) {
+        let heard = self.queue.range((org, user, *epoch, 0)..=(org, user, *epoch, u64::MAX));
+        let is_other = |pts: u64, print: u64| {
+            let at = usize::try_from(pts.saturating_sub(1)).unwrap_or(usize::MAX);
+            prints.get(at) != Some(&print)
+        };
+        let other = heard.map(|(key, print)| (key.3, *print)).find(|(pts, p)| is_other(*pts, *p));
+        if let Some((pts, _)) = other {
+            let text = format!("user {user} heard at pts {pts} what does not stand in his queue");
+            self.violated("I13", text);
+        }
+    }
+
+    /// No read mark of a queue falls behind an earlier one.
+    fn marks_rise(&mut self, user: u64, held: &BTreeMap<PartitionId, Vec<Heard>>) {
+        let mut marks: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        for heard in held.values().flatten() {
+            let (whose, seq) = match heard {
+                Heard::Read { conv, seq } => ((*conv, user), *seq),
+                Heard::Receipt { conv, user, seq } => ((*conv, *user), *seq),
+                _ => continue,
+            };
+            let before = marks.insert(whose, seq).unwrap_or(0);
+            if seq < before {
+                let text =
+                    format!("queue of user {user}: mark of {whose:?} falls {before} to {seq}");
+                self.violated("I8", text);
+            }
+        }
     }
 
     fn compare_queue(
@@ -206,9 +253,9 @@ impl Watch {
         let (held, range) = match (held, c.timeline(device.user)) {
             (None, None) => return,
             (Some(_), None) => {
-                return self.violated("I6", format!("{who}: shown, but the user is out"));
+                return self.lacks(device, format!("{who}: shown, but the user is out"));
             }
-            (None, Some(_)) => return self.violated("I6", format!("{who}: not in the list")),
+            (None, Some(_)) => return self.lacks(device, format!("{who}: not in the list")),
             (Some(held), Some(range)) => (held, range),
         };
         for seq in range {
@@ -219,16 +266,24 @@ impl Watch {
                     "{who}: message {seq} is {:?}",
                     body.map(|b| String::from_utf8_lossy(b).into_owned())
                 );
-                return self.violated("I6", text);
+                let covers = held.held.range(..=seq).next_back().is_some_and(|(_, h)| h.0 >= seq);
+                if body.is_none() && covers {
+                    self.violated("I7", format!("{who}: message {seq} is missing without a gap"));
+                }
+                return self.lacks(device, text);
             }
         }
         if held.rows.keys().next_back().is_some_and(|last| *last > c.sent.len() as u64) {
             self.violated("I6", format!("{who}: a message above the tip"));
         }
-        if held.title != c.title || held.is_pull != c.is_pull {
+        if held.is_pull != c.is_pull {
+            let text = format!("{who}: shows pull {}, due {}", held.is_pull, c.is_pull);
+            self.violated("I20", text);
+        }
+        if held.title != c.title {
             let text = format!(
-                "{who}: shows {:?} pull {} at rev {} ({}), due {:?} pull {} at {}",
-                held.title, held.is_pull, held.rev, held.known, c.title, c.is_pull, c.rev
+                "{who}: shows {:?} at rev {} ({}), due {:?} at {}",
+                held.title, held.rev, held.known, c.title, c.rev
             );
             self.violated("I10", text);
         }
@@ -244,6 +299,14 @@ impl Watch {
                 format!("{who}: a message is shown twice, of {:?}", copies.collect::<Vec<_>>());
             self.violated("I2", text);
         }
+    }
+
+    /// The device lacks something; if a rebase of it was cut short, that may be why.
+    fn lacks(&mut self, device: &Device, text: String) {
+        if device.rebases_cut > 0 {
+            self.violated("I12", text.clone());
+        }
+        self.violated("I6", text);
     }
 
     /// What the device holds for sent lies in the conversation, once.
@@ -296,14 +359,16 @@ const fn conv_of(heard: &Heard) -> u64 {
     }
 }
 
-fn held_queue(
-    view: &View,
-    (org, user): (u64, u64),
-    layout: Layout,
-) -> Result<BTreeMap<PartitionId, Vec<Heard>>, String> {
+/// What a queue holds by source partition; its epoch, and what stands at each position.
+type HeldQueue = (BTreeMap<PartitionId, Vec<Heard>>, (u32, Vec<u64>));
+
+fn held_queue(view: &View, (org, user): (u64, u64), layout: Layout) -> Result<HeldQueue, String> {
     let mut held: BTreeMap<PartitionId, Vec<Heard>> = BTreeMap::new();
+    let mut prints = Vec::new();
     let key = table::user_header::key(OrgId(org), UserId(user));
-    let Some(bytes) = view.state(&key).map_err(|e| e.to_string())? else { return Ok(held) };
+    let Some(bytes) = view.state(&key).map_err(|e| e.to_string())? else {
+        return Ok((held, (0, prints)));
+    };
     let header = table::user_header::decode(&bytes).map_err(|e| e.to_string())?;
     let series = SeriesKey::queue(OrgId(org), UserId(user));
     let mut next = 1;
@@ -328,13 +393,17 @@ fn held_queue(
             next += 1;
             let entry = table::queue::decode(Pts(stored.number), &stored.header, &stored.body)
                 .map_err(|e| e.to_string())?;
+            prints.push(match &entry.item {
+                QueueItem::Ref { conv, rev, .. } => event_print(conv.0, rev.0),
+                QueueItem::Inline(event) => user_event_print(event),
+            });
             if let Some(heard) = heard(&entry.item) {
                 let source = layout.conversation(ConversationId(conv_of(&heard)));
                 held.entry(source).or_default().push(heard);
             }
         }
     }
-    Ok(held)
+    Ok((held, (header.queue_epoch.0, prints)))
 }
 
 fn heard(item: &QueueItem) -> Option<Heard> {

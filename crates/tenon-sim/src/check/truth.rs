@@ -151,6 +151,10 @@ pub struct Conversation {
     pub people: BTreeMap<u64, Person>,
     /// Per (device, device epoch): decided cids in order, with digest.
     pub chains: BTreeMap<(u64, u32), Chain>,
+    /// Flips of the fan-out mode.
+    pub flips: u64,
+    /// Changes of membership.
+    pub member_changes: u64,
     /// What users must hear, in order.
     pub heard: Vec<(u64, Heard)>,
 }
@@ -225,6 +229,7 @@ impl Conversation {
         };
         if flips {
             self.is_pull = !self.is_pull;
+            self.flips += 1;
             self.rev += 1;
             for user in self.members() {
                 self.heard.push((user, Heard::Event { conv: self.conv, rev: self.rev }));
@@ -421,6 +426,7 @@ impl Conversation {
             return Verdict::Ok { seq: 0, rev: self.rev };
         }
         self.rev += 1;
+        self.member_changes += 1;
         let rev = self.rev;
         let tip = self.sent.len() as u64;
         for user in &added {
@@ -467,6 +473,7 @@ impl Conversation {
     fn depart(&mut self, gone: &[u64]) -> Verdict {
         let before = self.rev;
         self.rev += 1;
+        self.member_changes += 1;
         let rev = self.rev;
         for user in gone {
             if let Some(stay) = self.people.get_mut(user).and_then(|p| p.stays.last_mut()) {

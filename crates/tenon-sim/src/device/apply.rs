@@ -35,8 +35,21 @@ impl Device {
                 self.complain("I17", text);
             }
             self.rolled_back();
+        } else {
+            self.was_restored = false;
         }
-        self.was_restored = false;
+        if let Some((epoch, pts)) = self.strange_cursor.take() {
+            // Attached at a position of nobody's: the next Hello may lie below it.
+            self.was_restored = true;
+            if !is_rebase {
+                let text =
+                    format!("the server goes on at ({epoch}, {pts}), which nobody has given");
+                self.complain("I13", text);
+            }
+        }
+        if tenon_base::planted!("rebase-forgotten") {
+            self.db.rebase = None;
+        }
         if self.db.rebase.is_some_and(|r| !r.is_subscribed) {
             // Its first page never came; if a rebase is still due the order follows.
             self.db.rebase = None;
@@ -311,6 +324,7 @@ impl Device {
             let is_due = conv.known > conv.rev && (conv.is_joined || is_stub);
             if is_due && !self.live.pulls.contains_key(id) {
                 self.live.pulls.insert(*id, conv.joins);
+                self.asked[0].insert(*id, self.fences.get(id).copied().unwrap_or(0));
                 out.push(Up::Diff { conv: *id, since: conv.rev });
             }
         }
@@ -325,6 +339,7 @@ impl Device {
             if let Some((lo, hi)) = conv.gap()
                 && self.live.pages.insert(*id)
             {
+                self.asked[1].insert(*id, self.fences.get(id).copied().unwrap_or(0));
                 out.push(Up::History { conv: *id, lo, hi });
             }
         }
@@ -344,7 +359,8 @@ impl Device {
             held.put(row);
             held.note_writer(user, row);
         }
-        held.hold(lo, hi, as_of);
+        let more = if tenon_base::planted!("page-holds-more") { 3 } else { 0 };
+        held.hold(lo.saturating_sub(more).max(1), hi, as_of);
     }
 
     /// Asks for the next page of a rebase, or of a refresh.
@@ -355,6 +371,7 @@ impl Device {
         let next = self.db.rebase.map(|r| r.next).or(self.live.refresh);
         if let Some(after) = next {
             self.live.is_listing = true;
+            self.asked[2].clone_from(&self.fences);
             out.push(Up::List { after, turn: self.live.list_turn });
         }
     }
@@ -387,6 +404,11 @@ impl Device {
     fn rebase_page(&mut self, mut rebase: Rebase, next: Option<u64>, out: &mut Vec<Up>) {
         if !rebase.is_subscribed {
             rebase.is_subscribed = true;
+            let falls = |(epoch, pts): (u32, u64)| epoch == rebase.epoch && rebase.p0 < pts;
+            if let Some(before) = self.db.cursor.filter(|before| falls(*before)) {
+                let text = format!("a rebase moves the cursor back from {before:?}: {rebase:?}");
+                self.complain("I8", text);
+            }
             self.db.cursor = Some((rebase.epoch, rebase.p0));
             out.push(Up::Subscribe { epoch: rebase.epoch, pts: rebase.p0 });
         }

@@ -20,6 +20,8 @@ impl Device {
             state: State::Queued,
             place: (0, 0),
             is_void: false,
+            is_answered: false,
+            is_offered: false,
         });
     }
 
@@ -104,6 +106,7 @@ impl Device {
             // An epoch was given that this database does not know of: a lost life of it may have sent what waits.
             self.rolled_back();
         }
+        self.was_restored = false;
         self.db.needs_renewal = false;
         self.db.device_epoch = epoch;
         for row in self.db.outbox.iter_mut().filter(|r| r.state == State::InFlight) {
@@ -133,7 +136,13 @@ impl Device {
             Answer::Gap(expect) => self.resend_from(conv, epoch, *expect, out),
             Answer::Absent => self.forget_chain(conv),
             Answer::Retry => {}
-            Answer::Ok { .. } | Answer::Duplicate { .. } => self.settle(at, State::Sent),
+            Answer::Ok { rev, .. } | Answer::Duplicate { rev, .. } => {
+                self.note_fence(conv, *rev);
+                for row in &mut self.db.outbox {
+                    row.is_answered |= row.conv == conv && row.place == (epoch, cid);
+                }
+                self.settle(at, State::Sent);
+            }
             Answer::Reused => {
                 // The cid was used by a life of this database that is lost, and so may this row have been.
                 if at.is_some() {
@@ -142,7 +151,11 @@ impl Device {
                 self.settle(at, State::Failed);
             }
             Answer::Rejected(is_cancelled) | Answer::DuplicateRejected(is_cancelled) => {
-                if *is_cancelled && at.is_some_and(|at| self.db.outbox[at].is_void) {
+                let closes = |at: usize| {
+                    let row = &self.db.outbox[at];
+                    row.is_void && !row.is_offered
+                };
+                if *is_cancelled && at.is_some_and(closes) {
                     self.requeue(at);
                 } else {
                     self.settle(at, State::Failed);
@@ -178,11 +191,13 @@ impl Device {
         open.sort_by_key(|r| r.place.1);
         let Some(first) = open.first() else { return };
         if expect < first.place.1 {
-            let settled =
-                self.db.outbox.iter().any(|r| {
-                    r.conv == conv && r.place == (epoch, expect) && r.state == State::Sent
-                });
-            if settled {
+            let is_it = |r: &&OutRow| r.conv == conv && r.place == (epoch, expect);
+            let settled = self.db.outbox.iter().find(is_it).filter(|r| r.state == State::Sent);
+            if settled.is_some_and(|r| !r.is_answered) {
+                // Its event has overtaken this.
+                return;
+            }
+            if settled.is_some() {
                 let text = format!("the server forgot cid {expect} of conversation {conv}");
                 self.complain("I1", text);
             }
@@ -192,7 +207,8 @@ impl Device {
         out.extend(open.into_iter().filter(|r| r.place.1 >= expect).map(send));
     }
 
-    /// Never a member: nothing was decided, the chain does not exist.
+    /// Never a member: nothing was decided, the chain does not exist. A copy under way may still find the user a member, so
+    /// the cids must not be used again in this device epoch.
     fn forget_chain(&mut self, conv: u64) {
         let epoch = self.db.device_epoch;
         let sent = |r: &OutRow| r.conv == conv && r.state == State::Sent && r.place.0 == epoch;
@@ -205,6 +221,7 @@ impl Device {
             }
         }
         self.conv(conv).next_cid = 1;
+        self.db.needs_renewal = true;
     }
 
     /// An own message came back as an event.
@@ -232,11 +249,14 @@ impl Device {
     }
 
     /// The database is an older copy of itself: what waits may have been sent in the part that is lost. It is offered to the
-    /// user again instead of being sent.
+    /// user again instead of being sent. What is under way may have been cancelled there, and sent under another cid.
     pub(super) fn rolled_back(&mut self) {
         self.db.needs_renewal = true;
         for row in self.db.outbox.iter_mut().filter(|r| r.state == State::Queued) {
             row.state = State::Failed;
+        }
+        for row in self.db.outbox.iter_mut().filter(|r| r.state == State::InFlight) {
+            row.is_offered = true;
         }
     }
 

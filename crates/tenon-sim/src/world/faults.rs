@@ -10,6 +10,15 @@ use crate::front::Front;
 use crate::kv::KvFaults;
 use crate::node::Node;
 
+/// Whose step a crash waits for, to take what a user log holds in memory only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// A device has stored a batch.
+    Device,
+    /// The store has ended a flush.
+    Flush,
+}
+
 /// Starts that may fail one after another while faults are played.
 const FAILED_STARTS_MAX: u32 = 20;
 
@@ -29,11 +38,35 @@ impl World {
         self.next_life += 1;
         self.figures.starts += 1;
         self.note(7, life, 0);
-        match Node::start(&self.disk, &self.kv, &self.plan.sizes, 1000 + life) {
+        let opened = Node::start(&self.disk, &self.kv, &self.plan.sizes, 1000 + life);
+        if let Some(since_us) = self.disk.broken_since() {
+            return self.judge_broken(opened, since_us);
+        }
+        match opened {
             Ok(node) => self.started(node, image.as_ref(), life),
             Err(text) => self.start_failed(&text, image.as_ref()),
         }
         self.after_disk();
+    }
+
+    /// The disk does not hold what it said. The server must say so, or show everything that was durable before, unchanged.
+    fn judge_broken(&mut self, opened: Result<Node, String>, since_us: u64) {
+        if let Ok(node) = opened {
+            self.disk.quiet(true);
+            if node.report.damage.is_empty() {
+                self.watch.verify_before(&node, since_us);
+            }
+            self.disk.quiet(false);
+            self.timers.clear();
+        }
+        self.figures.broken_disks += 1;
+        self.is_over = true;
+    }
+
+    /// The store has fallen behind what the log still holds, and the server says so (K3).
+    pub(super) fn refused_rollback(&mut self) {
+        self.figures.rollbacks_refused += 1;
+        self.is_over = true;
     }
 
     fn started(&mut self, node: Node, image: Option<&Image>, life: u64) {
@@ -60,8 +93,13 @@ impl World {
         self.front = Some(Front::new(self.plan.front, life, revoked));
         self.node = Some(node);
         self.is_flushing = false;
+        self.is_repacking = false;
         self.is_log_due = false;
         self.batches_due.clear();
+        if self.plan.server.slow_starts && !self.is_healed && self.rngs.fault.below(3) == 0 {
+            self.figures.slow_starts += 1;
+            self.slow_until_us = self.now_us() + self.rngs.fault.range(300_000, 2_500_000);
+        }
         self.start_loops();
         self.schedule_log();
     }
@@ -69,6 +107,9 @@ impl World {
     fn start_failed(&mut self, text: &str, image: Option<&Image>) {
         self.failed_starts += 1;
         self.timers.clear();
+        if self.has_rolled_back {
+            return self.refused_rollback();
+        }
         let is_dead = self.disk.is_dead();
         if let Some(image) = image {
             if !is_dead {
@@ -76,12 +117,11 @@ impl World {
             }
             self.disk.restore(image);
         }
-        let is_played = is_dead
-            || image.is_some()
-            || self.plan.disk.write_error > 0
-            || self.plan.disk.sync_error > 0
-            || self.plan.server.fills;
-        if !is_played || self.failed_starts > FAILED_STARTS_MAX {
+        let is_played =
+            is_dead || image.is_some() || self.plan.disk.plays() || self.plan.server.fills;
+        // A start reads much: where reads fail, many starts do.
+        let most = if self.plan.disk.read_error > 0 { 10 } else { 1 } * FAILED_STARTS_MAX;
+        if !is_played || self.failed_starts > most {
             self.watch.violated("I18", format!("the server does not start: {text}"));
         }
         if is_dead {
@@ -128,10 +168,17 @@ impl World {
         self.stop_hard(keep);
     }
 
+    pub(super) fn arm_crash_ahead(&mut self) {
+        let ahead = *self.rngs.fault.pick(&[Ahead::Device, Ahead::Device, Ahead::Flush]);
+        self.crashes_ahead = Some(ahead);
+    }
+
     /// A device has just stored a batch, or the store a flush (`None`). If a user log holds something in memory only, power
     /// goes now.
     pub(super) fn crash_ahead(&mut self, user: Option<u64>) {
-        let Some(node) = self.node.as_ref().filter(|_| self.crashes_ahead) else { return };
+        let step = if user.is_some() { Ahead::Device } else { Ahead::Flush };
+        let waits = self.crashes_ahead == Some(step);
+        let Some(node) = self.node.as_ref().filter(|_| waits) else { return };
         let layout = self.plan.sizes.layout;
         let own = user.map(|user| layout.user(UserId(user)));
         let is_ahead = layout
@@ -139,7 +186,9 @@ impl World {
             .filter(|p| own.is_none_or(|own| own == *p))
             .any(|p| node.log.last(p, Reach::Enqueued) > node.log.last(p, Reach::Committed));
         if is_ahead {
-            self.crashes_ahead = false;
+            // Twice in a row is worse than once.
+            let again = step == Ahead::Device && self.rngs.fault.below(2) == 0;
+            self.crashes_ahead = again.then_some(step);
             self.figures.crashes += 1;
             self.figures.crashes_ahead += 1;
             self.stop_hard(Keep::Nothing);
@@ -154,9 +203,13 @@ impl World {
         self.disk.crash(keep);
         if self.kv.crash() {
             self.figures.rollbacks += 1;
+            self.has_rolled_back = true;
         }
+        self.paused_until_us = 0;
+        self.slow_until_us = 0;
         self.crash_at_poll = None;
         self.is_flushing = false;
+        self.is_repacking = false;
         self.is_log_due = false;
         self.batches_due.clear();
         self.cut_all();
@@ -175,12 +228,11 @@ impl World {
             }
         }
         while node.stepper.has_work() && node.stepper.step() {}
-        self.disk.quiet(true);
-        self.watch.tap(&node, self.plan.sizes.layout);
-        self.disk.quiet(false);
+        self.node = Some(node);
+        self.tap();
+        let Some(node) = &mut self.node else { return };
         node.stepper.close();
         let is_poisoned = !node.stepper.is_closed_cleanly();
-        self.node = Some(node);
         if self.disk.is_dead() {
             return self.after_disk();
         }
@@ -188,11 +240,26 @@ impl World {
         self.stop_hard(if is_poisoned { Keep::All } else { Keep::Nothing });
     }
 
+    /// The process gets no time; the network goes on.
+    pub(super) fn pause(&mut self, us: u64) {
+        if self.node.is_some() {
+            self.figures.pauses += 1;
+            self.paused_until_us = self.now_us() + us;
+            self.after(us, Due::Resume);
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.now_us() < self.paused_until_us
+    }
+
     /// All faults end.
     pub(super) fn heal(&mut self) {
         self.is_healed = true;
         self.crash_at_poll = None;
-        self.crashes_ahead = false;
+        self.crashes_ahead = None;
+        self.paused_until_us = 0;
+        self.slow_until_us = 0;
         self.disk.set_faults(DiskFaults {
             is_buffered_only: self.plan.disk.is_buffered_only,
             ..DiskFaults::default()
@@ -208,12 +275,13 @@ impl World {
                     | Due::Die(_)
                     | Due::Restart
                     | Due::Fill(_)
+                    | Due::Pause(_)
                     | Due::Work(_)
             )
         };
         self.due.retain(|_, due| !is_fault(due));
         // The operator restarts what a full or failing disk has stopped.
-        if self.watch.violations.is_empty() {
+        if self.goes_on() {
             self.stop_hard(Keep::All);
         }
     }

@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use tenon_core::handover::Delivery;
 
 use super::{Due, World};
-use crate::msg::{Down, Up};
+use crate::msg::{Answer, Down, Up};
 
 /// A removed device hears nothing after this time, even while the disk stands still.
 const REVOKED_US: u64 = 5_000_000;
+/// A process that stands still does nothing in that time.
+const PAUSES_US: u64 = 6_000_000;
 
 /// A connection as the network has it.
 #[derive(Debug, Default)]
@@ -133,9 +135,16 @@ impl World {
         let reorders = self.plan.net.reorders;
         let Some(wire) = self.links.get_mut(&link) else { return };
         let device = self.devices[wire.device].id;
+        let pauses_us = if self.plan.server.pauses > 0 { PAUSES_US } else { 0 };
         if let Some(since) = self.revoked.get(&device)
-            && now > since + REVOKED_US
-            && !matches!(down, Down::Close | Down::Delivery(Delivery::Close { .. }))
+            && now > since + REVOKED_US + pauses_us
+            && !matches!(
+                down,
+                Down::Close
+                    | Down::EpochStale
+                    | Down::ConnectionStale
+                    | Down::Delivery(Delivery::Close { .. })
+            )
         {
             let text = format!("device {device} was removed at {since} us and still gets {down:?}");
             self.watch.violated("I23", text);
@@ -164,6 +173,15 @@ impl World {
         let wire = self.links.get_mut(&link).filter(|wire| !wire.is_cut || wire.is_noticed);
         let Some(up) = wire.and_then(|wire| wire.up.pop_front()) else { return };
         self.note(5, link, discriminant(&up));
+        let throttle = self.plan.net.throttle;
+        if let Up::Send(send) = &up
+            && !self.is_healed
+            && self.rngs.net.chance(throttle)
+        {
+            self.figures.throttled += 1;
+            let (conv, epoch, cid) = (send.conv, send.epoch, send.cid);
+            return self.send_down(link, Down::SendAck { conv, epoch, cid, answer: Answer::Retry });
+        }
         self.receive(link, up);
     }
 
@@ -214,6 +232,10 @@ impl World {
         if self.devices[index].is_revoked {
             if self.devices[index].live.link.is_some() && self.is_healed {
                 self.cut(index);
+            }
+            // Who holds a removed device goes on trying.
+            if !self.is_healed {
+                self.connect(index);
             }
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{QUIESCE_US, World};
+use super::{QUIESCE_US, STALE_US, World};
 use crate::check::{Violation, replay};
 use crate::device::Device;
 use crate::exec::Ended;
@@ -78,6 +78,42 @@ figures! {
     rebases,
     /// Times the store fell behind a returned flush.
     rollbacks,
+    /// Of these, starts that were refused because the log no longer reaches back.
+    rollbacks_refused,
+    /// Disks that did not hold what they had said, and were judged.
+    broken_disks,
+    /// Writes that failed.
+    write_errors,
+    /// Syncs that failed.
+    sync_errors,
+    /// Reads that failed.
+    read_errors,
+    /// Syncs that said yes and did nothing.
+    lies,
+    /// Writes that landed elsewhere.
+    misdirected,
+    /// Times the disk was full.
+    disk_full,
+    /// Groups that took the disk very long.
+    disk_stalls,
+    /// Lives that began on a slow disk.
+    slow_starts,
+    /// Flushes of the store that failed.
+    flush_errors,
+    /// Times the process stood still.
+    pauses,
+    /// Jumps of the wall clock.
+    clock_jumps,
+    /// Runs with a wall clock that is too slow or too fast.
+    drifts,
+    /// Commands that the limiter sent back.
+    throttled,
+    /// Cursors that nobody had given.
+    strange_cursors,
+    /// Changes of membership.
+    member_changes,
+    /// Flips of the fan-out mode.
+    mode_flips,
     /// Messages in the end.
     messages,
     /// Events compared with the truth.
@@ -103,15 +139,19 @@ impl World {
     /// Runs until every device is settled and the server has told everything, within a bound.
     pub(super) fn come_to_rest(&mut self) {
         let end = self.now_us() + QUIESCE_US;
-        while self.watch.violations.is_empty() {
+        let healed_us = self.now_us();
+        while self.goes_on() {
             let until = (self.now_us() + 500_000).min(end);
-            while self.now_us() < until && self.watch.violations.is_empty() {
+            while self.now_us() < until && self.goes_on() {
                 if !self.step(until) {
                     break;
                 }
             }
             if self.is_at_rest() {
                 return;
+            }
+            if self.now_us() >= healed_us + STALE_US {
+                self.check_staleness();
             }
             if self.now_us() >= end {
                 let why = self.why_restless();
@@ -120,9 +160,30 @@ impl World {
         }
     }
 
+    /// Long after the last change everybody who is connected knows every tip.
+    fn check_staleness(&mut self) {
+        let stale = |d: &&Device| !d.is_revoked && d.db.rebase.is_none() && !self.knows_tips(d);
+        if let Some(device) = self.devices.iter().find(stale) {
+            let text = format!("device {} does not know a tip that is old", device.id);
+            self.watch.violated("I11", text);
+        }
+    }
+
+    fn knows_tips(&self, device: &Device) -> bool {
+        self.watch.truth.conversations.values().filter(|c| c.org == device.org).all(|c| {
+            let held = device.db.convs.get(&c.conv).filter(|h| h.is_joined);
+            c.timeline(device.user).is_none() || held.is_some_and(|h| h.known >= c.rev)
+        })
+    }
+
     fn is_at_rest(&self) -> bool {
         let is_idle = |n: &Node| n.is_up() && !n.exec.is_ready() && !n.stepper.has_work();
+        let is_apart = |pair: &[Device]| {
+            let [a, b] = pair else { return false };
+            a.user == b.user && !a.is_revoked && !b.is_revoked && a.db.cursor != b.db.cursor
+        };
         self.devices.iter().filter(|d| !d.is_revoked).all(|d| d.is_settled() && self.is_level(d))
+            && !self.devices.windows(2).any(is_apart)
             && self.node.as_ref().is_some_and(is_idle)
             && !self.is_flushing
     }
@@ -182,6 +243,7 @@ impl World {
         let Some(node) = &self.node else { return };
         self.disk.quiet(true);
         let layout = self.plan.sizes.layout;
+        self.watch.is_disk_broken = self.disk.broken_since().is_some();
         self.watch.tap(node, layout);
         let view = node.store.view();
         self.watch.server(&view);
@@ -197,18 +259,31 @@ impl World {
                 self.watch.pair(&pair[0], &pair[1]);
             }
         }
-        if self.plan.is_canary {
-            self.watch.violated("canary", "this run always fails".to_owned());
-        }
         replay::compare(&mut self.watch, &view, &self.plan);
         self.disk.quiet(false);
+    }
+
+    fn count_faults(&mut self) {
+        let disk = self.disk.counts();
+        let figures = &mut self.figures;
+        figures.write_errors = disk.write_errors;
+        figures.sync_errors = disk.sync_errors;
+        figures.read_errors = disk.read_errors;
+        figures.lies = disk.lies;
+        figures.misdirected = disk.misdirected;
+        figures.flush_errors = self.kv.failures();
+        figures.drifts = u64::from(self.plan.drift_ppm != 0);
     }
 
     pub(super) fn report(mut self) -> Report {
         self.figures.rebases = self.devices.iter().map(|d| d.rebases).sum();
         self.figures.compared = self.watch.events;
+        self.count_faults();
         self.figures.messages =
             self.watch.truth.conversations.values().map(|c| c.sent.len() as u64).sum();
+        self.figures.mode_flips = self.watch.truth.conversations.values().map(|c| c.flips).sum();
+        self.figures.member_changes =
+            self.watch.truth.conversations.values().map(|c| c.member_changes).sum();
         // The state of every device is part of the trace.
         for device in &self.devices {
             self.trace.update(format!("{:?}", device.db).as_bytes());

@@ -53,6 +53,10 @@ impl World {
             let at = self.rngs.fault.below(span);
             self.after(at, Due::Restart);
         }
+        for _ in 0..self.plan.server.pauses {
+            let (at, us) = (self.rngs.fault.below(span), self.rngs.fault.scale(50_000, 5_000_000));
+            self.after(at, Due::Pause(us));
+        }
         if self.plan.server.fills {
             let at = self.rngs.fault.below(span / 2);
             self.after(at, Due::Fill(true));
@@ -86,6 +90,7 @@ impl World {
             f.restore,
             f.revoke,
             f.clock,
+            f.strange_cursor,
         ];
         let total: u32 = weights.iter().sum();
         let mut at = u32::try_from(self.rngs.work.below(u64::from(total))).unwrap_or(0);
@@ -110,7 +115,8 @@ impl World {
             8 => self.lose(device),
             9 => self.put_back(device),
             10 => self.revoke(device),
-            _ => self.jump(),
+            11 => self.jump(),
+            _ => self.strange_cursor(device),
         }
     }
 
@@ -313,8 +319,22 @@ impl World {
         }
     }
 
+    /// The device comes with a cursor far above all that its user was told.
+    fn strange_cursor(&mut self, device: usize) {
+        let far = self.rngs.work.range(1, 1_000_000);
+        if let Some((epoch, pts)) = self.devices[device].db.cursor
+            && !self.devices[device].is_revoked
+            && !self.devices[device].was_restored
+        {
+            self.figures.strange_cursors += 1;
+            self.cut(device);
+            self.devices[device].strange_cursor = Some((epoch, pts + 100_000 + far));
+        }
+    }
+
     /// The wall clock of the server jumps.
     fn jump(&mut self) {
+        self.figures.clock_jumps += 1;
         let by = self.rngs.fault.below(1_200_000);
         self.wall_shift_ms = i64::try_from(by).unwrap_or(0) - 600_000;
     }

@@ -74,7 +74,9 @@ pub fn read(
     conv: tenon_base::ConversationId,
     seq: Seq,
 ) -> Result<Option<Message>, StoreError> {
-    let Some(entry) = view.entry(&SeriesKey::message(org, conv), seq.0)? else {
+    let is_wrong = tenon_base::planted!("neighbour-read") && seq.0.is_multiple_of(8);
+    let at = if is_wrong { seq.0 - 1 } else { seq.0 };
+    let Some(entry) = view.entry(&SeriesKey::message(org, conv), at)? else {
         return Ok(None);
     };
     Ok(Some(decode(seq, &entry.header, entry.body)?))

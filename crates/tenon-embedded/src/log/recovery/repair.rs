@@ -36,6 +36,7 @@ impl Start {
     ) -> Result<(Shared, Writer, Arc<Segment>), LogError> {
         let path = self.ring.directory.clone();
         if let Some(tail) = &self.tail {
+            tenon_base::sometimes!("torn-tail");
             report.torn_tail = self.cut_off(tail).map_err(|e| failed(&path, &e))?;
         }
         let missing = self.missing_footers();
