@@ -63,7 +63,7 @@ impl Acked {
     pub(crate) async fn next(&self, said: impl Fn() -> String) {
         let (before, begun) = (self.count(), Instant::now());
         while self.count() == before {
-            assert!(begun.elapsed() < PATIENCE * 8, "no ack: {}", said());
+            assert!(begun.elapsed() < PATIENCE * 4, "no ack: {}", said());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -99,7 +99,7 @@ pub(crate) async fn settle(
 ) -> usize {
     acked.is_enough.store(true, Ordering::Relaxed);
     for sender in senders {
-        tokio::time::timeout(PATIENCE * 8, sender).await.expect("all sends settle").unwrap();
+        tokio::time::timeout(PATIENCE * 4, sender).await.expect("all sends settle").unwrap();
     }
     let rows = acked.rows();
     for device in &devices {
