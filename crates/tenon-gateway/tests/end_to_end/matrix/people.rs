@@ -29,8 +29,10 @@ pub(crate) const INSIDE: [&str; 5] = ["stranger", "former", "member", "admin", "
 pub(crate) const OUTSIDE: [&str; 7] =
     ["nobody", "garbage", "expired", "foreign", "revoked", "removed", "disabled"];
 /// Callers of a route.
-pub(crate) const ROUTE: [&str; 9] =
-    ["nobody", "garbage", "expired", "foreign", "revoked", "removed", "disabled", "app", "member"];
+pub(crate) const ROUTE: [&str; 10] = [
+    "nobody", "garbage", "expired", "foreign", "revoked", "removed", "disabled", "app", "member",
+    "chief",
+];
 
 /// The member's password, and the one of the organisation's administrator.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";

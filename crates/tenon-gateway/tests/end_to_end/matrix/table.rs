@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::people::{INSIDE, ROUTE};
+
 const EXPECT: &str = include_str!("../../../../../security/expect.toml");
 const NUMBERS: &str = include_str!("../../../../tenon-wire/src/number.rs");
 
@@ -91,6 +93,24 @@ impl Table {
             .collect();
         let exist: BTreeSet<&str> = rules.keys().map(String::as_str).collect();
         assert_eq!(named, exist, "rules that rows name and rules");
+        self.check_callers(&["frame", "request", "op"], &INSIDE);
+        self.check_callers(&["http"], &ROUTE);
+    }
+
+    /// A word is for a caller who is tried: one for nobody else would say nothing.
+    fn check_callers(&self, groups: &[&str], tried: &[&str]) {
+        for row in groups.iter().flat_map(|group| self.0[*group].as_table().expect("rows").values())
+        {
+            let rule = row.as_str().or_else(|| row["rule"].as_str()).expect("a rule");
+            let own = row.as_table().into_iter().flat_map(toml::Table::keys);
+            let callers = self.0["rule"][rule].as_table().expect("words").keys().chain(own);
+            for caller in callers.filter(|caller| *caller != "rule") {
+                assert!(
+                    tried.contains(&caller.as_str()),
+                    "{rule} has a word for {caller}, who is not tried"
+                );
+            }
+        }
     }
 }
 
