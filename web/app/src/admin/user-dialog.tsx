@@ -66,7 +66,7 @@ function Details({ user, onChange, onLink }: { readonly user: UserRow; readonly 
       return run(
         () => api.setState(user.user, state),
         () => {
-          onChange({ ...user, state, devices: deed === "disable" ? 0 : user.devices });
+          onChange({ ...user, state });
           note(words(deed === "enable" ? "enabledNote" : "disabledNote", { name }));
         },
       );
