@@ -426,6 +426,15 @@ impl House {
     }
 }
 
+impl Drop for House {
+    /// A start that fails half-way tells its error: a runtime that is merely dropped would panic among asynchronous callers.
+    fn drop(&mut self) {
+        if let Some(readers) = self.readers.take() {
+            readers.shutdown_background();
+        }
+    }
+}
+
 /// Tips of large groups, where nobody is connected.
 pub(crate) struct NoMulticast;
 

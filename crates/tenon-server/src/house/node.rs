@@ -170,9 +170,14 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
+    fs::File::open(folder_of(path))?.sync_all()
+}
+
+/// Where a file lies; a bare name lies here.
+fn folder_of(path: &Path) -> &Path {
     match path.parent() {
-        Some(parent) => fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 
@@ -218,6 +223,12 @@ mod tests {
         assert!(later.tickets[1] == keys.tickets[0], "the ticket key of yesterday still opens");
         let mode = fs::metadata(dir.path().join(KEYS_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_working_directory() {
+        let of = |path: &str| folder_of(Path::new(path)).display().to_string();
+        assert_eq!(["ready.json", "a/b", "/x", "./y"].map(of), [".", "a", "/", "."]);
     }
 
     #[test]

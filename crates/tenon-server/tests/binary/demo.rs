@@ -151,3 +151,24 @@ fn somebodys_data_is_neither_filled_nor_deleted() {
     let seen = figures(&place);
     assert_eq!((&seen["users"], &seen["messages_total"]), (&Value::from(1), &Value::from(0)));
 }
+
+/// What fails after the rooms run is told like everything else.
+#[test]
+fn a_ready_file_without_a_folder_is_told_and_a_bare_name_lies_here() {
+    let place = Place::new();
+    let serve = |ready: &str| {
+        let mut command = binary();
+        command.current_dir(&place.dir).args(["serve", "--listen", "127.0.0.1:0", "--data"]);
+        command.arg(&place.data).args(["--ready-file", ready]);
+        command
+    };
+    Ran::of(serve("absent/ready.json").output().unwrap()).fails(1, "absent/ready.json");
+    let mut child = serve("bare.json").spawn().unwrap();
+    let begun = Instant::now();
+    while !place.dir.join("bare.json").exists() {
+        assert!(child.try_wait().unwrap().is_none() && begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
