@@ -208,7 +208,8 @@ fn check_import(name: &str, floor: Floor, walls: &[&str], import: &str) -> Optio
             name == "tenon-server" && matches!(import, "tenon-bench" | "tenon-check")
         }
         (Floor::Beside, Floor::Number(theirs)) => theirs < 4,
-        (Floor::Beside, Floor::Beside) => false,
+        // The simulator asks the judge that knows no server.
+        (Floor::Beside, Floor::Beside) => name == "tenon-sim" && import == "tenon-check",
     };
     (!allowed).then(|| {
         format!("{name} (floor {}) may not import {import} (floor {})", show(floor), show(below))

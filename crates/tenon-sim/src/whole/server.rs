@@ -274,6 +274,7 @@ impl Boot {
         let doors = tenon_gateway::Doors {
             admission: Arc::new(receiver.clone()),
             accounts: Arc::new(receiver.clone()),
+            supervision: Arc::new(receiver.clone()),
             users: Arc::new(users.clone()),
             conversations: Arc::new(conversations.clone()),
             clock: Arc::clone(&self.machine.clock) as _,

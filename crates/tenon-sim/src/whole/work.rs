@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prost::Message as _;
 use tenon_client::engine::Command;
 use tenon_client::store::MemoryStore;
 use tenon_receiver::admin::{Admin, NewUser};
+use tenon_wire::Message as _;
 use tenon_wire::{message_kind, op_type, v1};
 
 use super::phone::Phone;
@@ -260,7 +260,7 @@ impl Whole {
         self.command(index, Command::MarkRead { conv, up_to_seq: seq, up_to_pcnt: 0 });
     }
 
-    fn op<M: prost::Message>(&mut self, index: usize, conv: u64, number: u32, body: &M) {
+    fn op<M: tenon_wire::Message>(&mut self, index: usize, conv: u64, number: u32, body: &M) {
         self.figures.ops += 1;
         let body = body.encode_to_vec().into();
         let op = Box::new(v1::Op { conv, r#type: number, body, ..v1::Op::default() });
