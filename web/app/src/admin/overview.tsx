@@ -80,11 +80,11 @@ function Charts({ numbers }: { readonly numbers: Numbers }) {
       <Chart title={words("deliveriesRate")} points={pointsOf(series, (s) => s.deliveries_per_s)} spanMs={SPAN_MS} format={perSecond} now={perSecond(numbers.deliveries_per_s)} leastTop={4} hue="two" />
       <Chart
         title={words("ackTime")}
-        hint={words("ackTimeHint")}
+        hint={words(numbers.ack_p99_us === null ? "noAcks" : "ackTimeHint")}
         points={pointsOf(series, (s) => s.ack_p99_us)}
         spanMs={SPAN_MS}
         format={micros}
-        now={numbers.ack_p99_us === null ? words("noAcks") : micros(numbers.ack_p99_us)}
+        now={numbers.ack_p99_us === null ? "–" : micros(numbers.ack_p99_us)}
         leastTop={1_000}
         hue="three"
       />
