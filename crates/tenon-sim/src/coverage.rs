@@ -26,8 +26,10 @@ pub const SOMETIMES: &[&str] = &[
     "user-evicted",
 ];
 
-/// Figures that say what came of a fault; they may stay at zero.
-const OUTCOMES: &[&str] = &["rollbacks_refused", "room_failures"];
+/// What may stay at zero: outcomes of faults; a place so rare that 300 seeds miss it now and then; and the second line behind
+/// an exact resume, which only a bug reaches.
+const MAY_MISS: &[&str] =
+    &["rollbacks_refused", "room_failures", "flush-left-open", "fan-out-repeated"];
 
 /// Figures of faults that a few dozen seeds may miss; the gate's hundreds must meet them.
 pub const RARE: &[&str] = &[
@@ -58,7 +60,7 @@ pub fn coverage(figures: &Figures, met: &BTreeMap<&'static str, u64>) -> Coverag
     let counts: Vec<(String, u64)> =
         figures.chain(listed.map(|(name, count)| (name.to_owned(), count))).collect();
     let unlisted = met.keys().filter(|name| !SOMETIMES.contains(name));
-    let is_due = |name: &str| !OUTCOMES.contains(&name);
+    let is_due = |name: &str| !MAY_MISS.contains(&name);
     let zero = counts
         .iter()
         .filter(|(name, count)| *count == 0 && is_due(name))
