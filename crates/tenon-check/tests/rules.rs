@@ -108,7 +108,7 @@ fn good() -> History {
     for actor in ["a", "b"] {
         h.say(actor, list(3, 2, 1)).say(actor, list(3, 2, 1));
     }
-    h.say("d", json!({"op": "open", "user": "u", "store": "new"}));
+    h.say("d", json!({"op": "open", "user": "w", "store": "new"}));
     h.say("admin", json!({"op": "member", "conversation": "g", "user": "w", "change": "add"}));
     h.told("d", 3, "v", "y3");
     h.say("admin", json!({"op": "member", "conversation": "g", "user": "w", "change": "remove"}));
@@ -250,7 +250,7 @@ const BAD: &[Bad] = &[
     (Rule::NotMember, &[], || {
         let mut h = History::new();
         h.begin("a", 1, "x1").ok("a", 1, 1);
-        h.say("d", json!({"op": "open", "user": "u", "store": "new"})).told("d", 1, "u", "x1");
+        h.say("d", json!({"op": "open", "user": "w", "store": "new"})).told("d", 1, "u", "x1");
         h
     }),
     (Rule::AfterRemoval, &[], || {
@@ -375,7 +375,7 @@ fn other_ways_to_break_a_rule() {
         }
     });
     check(Rule::NotMember, |h| {
-        h.say("d", json!({"op": "open", "user": "u", "store": "new"}));
+        h.say("d", json!({"op": "open", "user": "w", "store": "new"}));
         h.say("admin", json!({"op": "member", "conversation": "g", "user": "w", "change": "add", "floor_rev": 2}));
         h.told("d", 1, "u", "x1");
     });
