@@ -194,9 +194,10 @@ impl std::fmt::Debug for Whole {
 }
 
 impl Whole {
-    /// A world at its beginning.
-    pub fn new(plan: Plan) -> Self {
+    /// A world at its beginning. Disks and engines that lie are for the other world, which knows what a lie may cost.
+    pub fn new(mut plan: Plan) -> Self {
         let seed = plan.seed;
+        (plan.disk.lying_sync, plan.disk.misdirected, plan.kv.rolls_back) = (0, 0, false);
         let timers = Timers::default();
         let clock = Arc::new(SimClock::new(timers.clone()));
         let random = Arc::new(SeededRandom::new(seed ^ 0x5EED));
@@ -358,11 +359,7 @@ impl Whole {
             polls += 1;
             self.figures.polls += 1;
             self.polled(polled);
-            if let Some(server) = &mut self.server {
-                for polled in server.start_loops() {
-                    self.polled(polled);
-                }
-            }
+            self.start_loops();
             if let Some(left) = &mut self.crash_at_poll {
                 *left = left.saturating_sub(1);
                 if *left == 0 {
@@ -398,6 +395,11 @@ impl Whole {
                 self.crash();
             }
         }
+    }
+
+    fn start_loops(&mut self) {
+        let started = self.server.as_mut().map(Server::start_loops).unwrap_or_default();
+        started.into_iter().for_each(|polled| self.polled(polled));
     }
 
     fn spawn(&mut self, name: &'static str, task: Task) {

@@ -29,6 +29,8 @@ impl Whole {
                 self.server = Some(server);
                 self.is_flushing = false;
                 self.is_log_due = false;
+                // A recovery that waits for nothing is over by now.
+                self.start_loops();
                 self.schedule_log();
             }
             Err(text) => self.start_failed(&text),

@@ -93,6 +93,11 @@ impl Whole {
 
     /// Nothing may be under way any more.
     fn at_rest(&mut self) {
+        let is_up = self.server.as_ref().is_some_and(super::server::Server::is_up);
+        if !is_up {
+            let text = format!("no server serves: {} starts", self.figures.starts);
+            self.violated("I18", text);
+        }
         for index in 0..self.phones.len() {
             let phone = &self.phones[index];
             let name = format!("{}/{}", phone.name, phone.label);
@@ -104,8 +109,9 @@ impl Whole {
                 let is_busy = phone.commit.is_some();
                 if unsettled > 0 || debts > 0 || is_busy || phone.wire.is_none() {
                     let text = format!(
-                        "{name} is not at rest: {unsettled} commands, {debts} debts, commit {is_busy}, link {:?}",
-                        phone.wire
+                        "{name} is not at rest: {unsettled} commands, {debts} debts, commit {is_busy}, link {:?}, due {:?}",
+                        phone.wire,
+                        engine.deadline(),
                     );
                     self.violated("I18", text);
                 }
