@@ -64,8 +64,8 @@ const BUGS: Step = Step {
     env: &[],
 };
 
-/// The simulator with planted bugs, optimised: it plays fresh seeds, hunts eight of its bugs and fails at the canary, all
-/// drawn from the commit.
+/// The simulator with planted bugs, optimised: it plays the first seeds of both worlds, hunts eight of its bugs, drawn from
+/// the commit, and fails at the canary.
 const SIMULATOR: Step = Step {
     name: "simulator",
     args: &[
@@ -153,7 +153,7 @@ fn bugs(root: &Path) -> bool {
     cargo(root, &SIMULATOR, &commit) && is_seen
 }
 
-/// The commit that is checked, so that every commit plays seeds of its own.
+/// The commit that is checked, so that every commit hunts bugs of its own.
 fn commit(root: &Path) -> String {
     let told = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output();
     told.map_or_else(
