@@ -46,6 +46,7 @@ describe("what goes wrong", () => {
     await ada.isSent("after 1");
     await bob.message("after 1").waitFor();
     await expect.poll(async () => (await bob.seen()).length).toBe(7);
+    await expect.poll(async () => (await ada.seen()).every((one) => one.seq > 0)).toBe(true);
     const [left, right] = [await ada.seen(), await bob.seen()];
     expect(left).toEqual(right);
     const texts = left.map((one) => one.text);

@@ -55,7 +55,8 @@ describe("tabs of one browser", () => {
     await second.say("after the change");
     await second.isSent("after the change");
     await bob.message("after the change").waitFor();
-    expect(await bob.seen()).toEqual(await second.seen());
+    await expect.poll(async () => (await second.seen()).every((one) => one.seq > 0)).toBe(true);
+    await expect.poll(() => bob.seen()).toEqual(await second.seen());
     expect((await bob.seen()).filter((one) => one.text === "across the change").length).toBe(1);
   });
 

@@ -1,6 +1,6 @@
 //! The embedded log: one device per node, a ring of recycled segments, one group in flight (storage.md 2).
 //!
-//! The way of a record: [`Intake`](intake::Intake) gives it its place in the order; the [`Writer`](writer::Writer), a machine
+//! The way of a record: `Intake` gives it its place in the order; the `Writer`, a machine
 //! without I/O, frames what waits; the driver's one thread writes it; the committed position moves and wakes who waits.
 
 mod door;

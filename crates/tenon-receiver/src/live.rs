@@ -1,6 +1,6 @@
 //! What happens here now: messages, deliveries and ack times second by second, and the busiest conversations.
 //!
-//! Fed by every answered message ([`Live::acked`]) and once a second by whoever sees the other rooms ([`Live::tick`]). The
+//! Fed by every answered message (`Live::acked`) and once a second by whoever sees the other rooms ([`Live::tick`]). The
 //! cost of a message is two looks at the clock, one counter and one place in the sketch; `docs/performance.md` has the figure.
 
 use std::collections::VecDeque;
