@@ -163,7 +163,8 @@ pub const BUGS: &[Bug] = &[
         .with(|plan| plan.net.throttle = 20_000),
     bug("dedupe-forgets", "core", "I2", "a repeated cid is decided again"),
     bug("outcomes-forgotten", "core", "I2", "only the last outcome of a chain is kept"),
-    bug("digest-ignored", "core", "I2", "a used cid with other content counts as a repeat"),
+    bug("digest-ignored", "core", "I2", "a used cid with other content counts as a repeat")
+        .with(|plan| plan.features.restore = 12),
     bug("reject-frees-cid", "core", "I3", "a rejection does not use up its cid"),
     bug("clock-not-clamped", "core", "I5", "the time of a message may fall"),
     bug("silent-counted", "core", "I5", "a message without badge raises cnt"),
@@ -281,7 +282,8 @@ pub const BUGS: &[Bug] = &[
         "I18",
         "the tail drops a record that is not written",
     ),
-    bug("unclean-forgotten", "embedded", "I13", "a crash counts as a clean stop"),
+    bug("unclean-forgotten", "embedded", "I13", "a crash counts as a clean stop")
+        .with(crashes_ahead),
     bug("stale-frame-replayed", "embedded", "I18", "a record of an earlier use is accepted")
         .with(power_cuts),
     bug("stop-at-first-bad", "embedded", "I1", "recovery cuts at the first bad record")
