@@ -55,6 +55,8 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread, spea
   const [picked, setPicked] = useState(0);
   const [fault, setFault] = useState<Word>();
   const area = useRef<HTMLTextAreaElement>(null);
+  /** Where the caret goes once the picked name stands in the text. */
+  const caret = useRef<number | undefined>(undefined);
   const latest = useRef<{ text: string; names: readonly Candidate[] }>({ text, names: chosen });
   const asked = mentionAt(text, cursor);
   const candidates = useCandidates({ line, query: asked?.query, isNear, speakers });
@@ -66,6 +68,9 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread, spea
     if (box === null) return;
     box.style.height = "auto";
     box.style.height = `${Math.min(box.scrollHeight, 220)}px`;
+    // Before the next key: a caret that moves later would tear what is typed meanwhile apart.
+    if (caret.current !== undefined) box.setSelectionRange(caret.current, caret.current);
+    caret.current = undefined;
   }, [text]);
   useEffect(() => {
     latest.current = { text, names: chosen };
@@ -111,7 +116,7 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread, spea
     setText(text.slice(0, asked.start) + name + text.slice(cursor));
     setChosen([...chosen.filter((c) => c.user !== candidate.user), candidate]);
     setCursor(end);
-    requestAnimationFrame(() => area.current?.setSelectionRange(end, end));
+    caret.current = end;
     area.current?.focus();
   };
   const onKeyDown = (event: KeyboardEvent) => {
