@@ -11,7 +11,7 @@ mod log;
 pub use blob::MemoryBlob;
 pub use bus::MemoryBus;
 pub use directory::MemoryDirectory;
-pub use kv::MemoryKv;
+pub use kv::{MemoryKv, MemorySnapshot, Rows, Spaces};
 pub use log::MemoryLog;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

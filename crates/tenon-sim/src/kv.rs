@@ -4,18 +4,15 @@
 //! suite. A flush that returned is durable. A crash inside one keeps none of it, some runs outside `state`, or all of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tenon_ports::{Checkpoint, Direction, Kv, KvError, KvSnapshot, Run, Space, kv};
+use tenon_ports::memory::{MemorySnapshot, Rows, Spaces};
+use tenon_ports::{Checkpoint, Kv, KvError, KvSnapshot, Run, Space, kv};
 
 use crate::exec::Timers;
 use crate::rng::Rng;
-
-type Rows = BTreeMap<Bytes, Bytes>;
-type Spaces = BTreeMap<Space, Arc<Rows>>;
 
 /// Older states kept for a rollback.
 const HISTORY: usize = 3;
@@ -49,8 +46,6 @@ pub struct SimKv {
     state: Arc<Mutex<State>>,
     timers: Timers,
 }
-
-struct Picture(Spaces);
 
 impl SimKv {
     /// An empty store.
@@ -171,7 +166,7 @@ impl Kv for SimKv {
     }
 
     fn snapshot(&self) -> Arc<dyn KvSnapshot> {
-        Arc::new(Picture(self.lock().spaces.clone()))
+        Arc::new(MemorySnapshot(self.lock().spaces.clone()))
     }
 
     fn spaces(&self) -> Vec<Space> {
@@ -190,34 +185,5 @@ impl Kv for SimKv {
         let state = self.lock();
         let bytes = |rows: &Arc<Rows>| rows.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
         state.spaces.values().map(|rows| bytes(rows) as u64).sum()
-    }
-}
-
-impl KvSnapshot for Picture {
-    fn get(&self, space: &Space, key: &[u8]) -> Result<Option<Bytes>, KvError> {
-        Ok(self.0.get(space).and_then(|rows| rows.get(key)).cloned())
-    }
-
-    fn scan(
-        &self,
-        space: &Space,
-        from: &[u8],
-        to: &[u8],
-        direction: Direction,
-        rows_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<(Bytes, Bytes)>, KvError> {
-        let Some(rows) = self.0.get(space).filter(|_| from < to) else { return Ok(Vec::new()) };
-        let mut range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
-        let mut page = kv::Page::new(rows_max, bytes_max);
-        while !page.is_full() {
-            let next = match direction {
-                Direction::Forward => range.next(),
-                Direction::Backward => range.next_back(),
-            };
-            let Some((key, value)) = next else { break };
-            page.push(key.clone(), value.clone());
-        }
-        Ok(page.into_rows())
     }
 }

@@ -28,6 +28,7 @@ pub mod coverage;
 pub mod device;
 pub mod disk;
 pub mod exec;
+mod figures;
 pub mod front;
 pub mod kv;
 pub mod msg;

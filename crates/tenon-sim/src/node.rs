@@ -331,7 +331,8 @@ fn recovery(
     })
 }
 
-fn ended<E: std::error::Error>(result: Result<(), E>) -> Ended {
+/// How a loop of a room ended.
+pub fn ended<E: std::error::Error>(result: Result<(), E>) -> Ended {
     match result {
         Ok(()) => Ended::Done,
         Err(error) => Ended::Failed(chain(&error)),

@@ -23,17 +23,14 @@ use crate::disk::{Keep, SimDisk};
 use crate::exec::{Ended, Polled, Task, Timers};
 use crate::kv::SimKv;
 use crate::plan::Plan;
-use crate::rng::Rng;
+use crate::rng::{Rng, Rngs};
+use crate::world::{POLLS_MAX, START_MS};
 use net::Wire;
 use phone::{Phone, Tape};
 use server::{Machine, Server, SimClock};
 
 pub use judge::{Judgement, WholeReport};
 
-/// Wall clock at the start of a run.
-const START_MS: u64 = 1_700_000_000_000;
-/// Polls between two looks at the clock; more is a loop that never rests.
-const POLLS_MAX: u32 = 200_000;
 /// Simulated time after the last fault until everything must have come to rest.
 const QUIESCE_US: u64 = 150_000_000;
 
@@ -80,29 +77,9 @@ enum Due {
     Fill(bool),
 }
 
-macro_rules! figures {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// What a run did.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct WholeFigures {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        impl WholeFigures {
-            /// Adds those of another run.
-            pub fn add(&mut self, other: &Self) {
-                $(self.$name += other.$name;)*
-            }
-
-            /// Name and value of each.
-            pub fn all(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name)),*]
-            }
-        }
-    };
-}
-
-figures! {
+crate::figures::figures! {
+    /// What a run did.
+    WholeFigures:
     /// Polls of rooms.
     polls,
     /// Pieces of bytes that reached one of the ends.
@@ -147,14 +124,6 @@ figures! {
     decisions,
     /// Messages in the histories.
     messages,
-}
-
-struct Rngs {
-    order: Rng,
-    net: Rng,
-    work: Rng,
-    fault: Rng,
-    time: Rng,
 }
 
 /// One run of the whole house.
@@ -209,15 +178,13 @@ impl Whole {
             clock,
             random,
         };
-        let rng = |name| Rng::new(seed, name);
-        let (order, net, work) = (rng("order"), rng("net"), rng("work"));
         let mut whole = Self {
             machine,
             server: None,
             phones: Vec::new(),
             wires: BTreeMap::new(),
             due: BTreeMap::new(),
-            rngs: Rngs { order, net, work, fault: rng("fault"), time: rng("time") },
+            rngs: Rngs::of(seed),
             tape: Tape::default(),
             trace: blake3::Hasher::new(),
             figures: WholeFigures::default(),

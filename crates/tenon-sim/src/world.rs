@@ -18,14 +18,14 @@ use crate::kv::SimKv;
 use crate::msg::{Down, Up};
 use crate::node::Node;
 use crate::plan::Plan;
-use crate::rng::Rng;
+use crate::rng::{Rng, Rngs};
 
 pub use report::{Figures, Report};
 
 /// Wall clock at the start of a run.
-const START_MS: u64 = 1_700_000_000_000;
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// Polls between two looks at the clock; more is a loop that never rests.
-const POLLS_MAX: u32 = 200_000;
+pub(crate) const POLLS_MAX: u32 = 200_000;
 /// Simulated time after the last fault until everything must have come to rest.
 const QUIESCE_US: u64 = 120_000_000;
 /// Simulated time after which a tip that nobody has heard of is a lost one.
@@ -119,14 +119,6 @@ pub struct World {
     heard: Vec<String>,
 }
 
-struct Rngs {
-    order: Rng,
-    net: Rng,
-    work: Rng,
-    fault: Rng,
-    time: Rng,
-}
-
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World").field("seed", &self.plan.seed).finish_non_exhaustive()
@@ -154,13 +146,7 @@ impl World {
             next_life: 1,
             wall_shift_ms: 0,
             revoked: BTreeMap::new(),
-            rngs: Rngs {
-                order: Rng::new(seed, "order"),
-                net: Rng::new(seed, "net"),
-                work: Rng::new(seed, "work"),
-                fault: Rng::new(seed, "fault"),
-                time: Rng::new(seed, "time"),
-            },
+            rngs: Rngs::of(seed),
             trace: blake3::Hasher::new(),
             figures: Figures::default(),
             crash_at_poll: None,

@@ -15,11 +15,12 @@ use tenon_wire::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::{Desk, Peer, Refused};
+use crate::gate::LoginPass;
 
 /// Bytes of a device label.
-pub(super) const LABEL_BYTES_MAX: usize = 64;
+const LABEL_BYTES_MAX: usize = 64;
 /// Device kinds: phone, pad, desktop, web, app.
-pub(super) const DEVICE_KINDS: std::ops::RangeInclusive<u32> = 1..=5;
+const DEVICE_KINDS: std::ops::RangeInclusive<u32> = 1..=5;
 
 /// What a person signs in with.
 #[derive(Deserialize)]
@@ -79,15 +80,8 @@ async fn sign_in(
     body: Result<Json<LoginBody>, JsonRejection>,
 ) -> Result<Response, Refused> {
     let Json(body) = body.map_err(bad_body)?;
-    if body.label.len() > LABEL_BYTES_MAX || !DEVICE_KINDS.contains(&body.device_kind) {
-        return Err(Refused::of(ErrorCode::BadMessage, "label of 64 bytes, device_kind 1 to 5"));
-    }
-    let doors = &desk.house.doors;
-    let pass = desk
-        .house
-        .gate
-        .admit_login(address, doors.clock.monotonic())
-        .map_err(|after_ms| Refused::later(ErrorCode::Busy, after_ms))?;
+    check_device(&body.label, body.device_kind)?;
+    let pass = admit(desk, address)?;
     let login = Login {
         name: body.name,
         password: body.password,
@@ -96,10 +90,24 @@ async fn sign_in(
         address: Some(address),
     };
     let (reply, answer) = asked();
-    doors.admission.login(login, reply);
+    desk.house.doors.admission.login(login, reply);
     let given = answered(answer).await?;
     drop(pass);
     Ok(private(Json(TicketBody::from(given)).into_response()))
+}
+
+/// What every new device says of itself.
+pub(super) fn check_device(label: &str, device_kind: u32) -> Result<(), Refused> {
+    if label.len() > LABEL_BYTES_MAX || !DEVICE_KINDS.contains(&device_kind) {
+        return Err(Refused::of(ErrorCode::BadMessage, "label of 64 bytes, device_kind 1 to 5"));
+    }
+    Ok(())
+}
+
+/// Whatever hashes a password is bounded, in all and for each address; the pass is held while it lasts.
+pub(super) fn admit(desk: &Desk, address: IpAddr) -> Result<LoginPass, Refused> {
+    let admitted = desk.house.gate.admit_login(address, desk.house.doors.clock.monotonic());
+    admitted.map_err(|after_ms| Refused::later(ErrorCode::Busy, after_ms))
 }
 
 /// For whom an app asks.
@@ -120,9 +128,7 @@ pub(super) async fn mint(
     let app = bearer(&headers)
         .ok_or_else(|| Refused::of(ErrorCode::TicketInvalid, "Authorization: Bearer is missing"))?;
     let Json(body) = body.map_err(bad_body)?;
-    if body.label.len() > LABEL_BYTES_MAX || !DEVICE_KINDS.contains(&body.device_kind) {
-        return Err(Refused::of(ErrorCode::BadMessage, "label of 64 bytes, device_kind 1 to 5"));
-    }
+    check_device(&body.label, body.device_kind)?;
     let (name, label, device_kind) = (body.name, body.label, body.device_kind);
     let (reply, answer) = asked();
     desk.house.doors.admission.mint(Mint { app, name, label, device_kind }, reply);

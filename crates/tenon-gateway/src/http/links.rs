@@ -1,7 +1,5 @@
 //! Getting in by a link: set-up and invitations. Secrets come in bodies, never in paths, and are never logged.
 
-use std::net::IpAddr;
-
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, State};
@@ -14,9 +12,7 @@ use tenon_core::admission::{Credential, Refusal};
 use tenon_core::handover::Reply;
 use tenon_wire::ErrorCode;
 
-use super::account::{
-    DEVICE_KINDS, LABEL_BYTES_MAX, TicketBody, answered, asked, bad_body, private,
-};
+use super::account::{TicketBody, admit, answered, asked, bad_body, check_device, private};
 use super::{Desk, Peer, Refused};
 
 /// Who sets up.
@@ -100,9 +96,7 @@ async fn enter(
     role: Option<&str>,
     go: impl FnOnce(Newcomer, Reply<Result<Credential, Refusal>>),
 ) -> Result<Response, Refused> {
-    if person.label.len() > LABEL_BYTES_MAX || !DEVICE_KINDS.contains(&person.device_kind) {
-        return Err(Refused::of(ErrorCode::BadMessage, "label of 64 bytes, device_kind 1 to 5"));
-    }
+    check_device(&person.label, person.device_kind)?;
     let pass = match person.address {
         Some(address) => Some(admit(desk, address)?),
         None => None,
@@ -117,12 +111,6 @@ async fn enter(
         fields.insert("role".into(), role.into());
     }
     Ok(private(Json(body).into_response()))
-}
-
-fn admit(desk: &Desk, address: IpAddr) -> Result<crate::gate::LoginPass, Refused> {
-    let now = desk.house.doors.clock.monotonic();
-    let admitted = desk.house.gate.admit_login(address, now);
-    admitted.map_err(|after_ms| Refused::later(ErrorCode::Busy, after_ms))
 }
 
 /// Which link.

@@ -7,9 +7,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use tenon_core::accounts::NewPassword;
-use tenon_wire::ErrorCode;
 
-use super::account::{answered, asked, bad_body, private};
+use super::account::{admit, answered, asked, bad_body, private};
 use super::caller::Signed;
 use super::{Desk, Peer, Refused};
 
@@ -80,15 +79,10 @@ pub(super) async fn password(
 ) -> Result<StatusCode, Refused> {
     let Json(body) = body.map_err(bad_body)?;
     let address = peer.caller(&desk.house.gate, &headers);
-    let doors = &desk.house.doors;
-    let pass = desk
-        .house
-        .gate
-        .admit_login(address, doors.clock.monotonic())
-        .map_err(|after_ms| Refused::later(ErrorCode::Busy, after_ms))?;
+    let pass = admit(&desk, address)?;
     let (reply, answer) = asked();
     let password = NewPassword { old: body.old, new: body.new, address: Some(address) };
-    doors.accounts.change_password(caller, password, reply);
+    desk.house.doors.accounts.change_password(caller, password, reply);
     answered(answer).await?;
     drop(pass);
     Ok(StatusCode::NO_CONTENT)

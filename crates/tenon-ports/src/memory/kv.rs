@@ -10,8 +10,10 @@ use bytes::Bytes;
 use super::lock;
 use crate::{Checkpoint, Direction, Kv, KvError, KvSnapshot, Run, Space, kv};
 
-type Rows = BTreeMap<Bytes, Bytes>;
-type Spaces = BTreeMap<Space, Arc<Rows>>;
+/// Rows of one space.
+pub type Rows = BTreeMap<Bytes, Bytes>;
+/// Rows by key of each space, shared until they change.
+pub type Spaces = BTreeMap<Space, Arc<Rows>>;
 
 /// A store whose spaces are maps. A snapshot shares them; the next flush copies what it changes.
 #[derive(Debug, Default)]
@@ -26,7 +28,9 @@ struct State {
     fail_after_runs: Option<usize>,
 }
 
-struct MemorySnapshot(Spaces);
+/// A view of spaces in memory.
+#[derive(Debug)]
+pub struct MemorySnapshot(pub Spaces);
 
 impl MemoryKv {
     /// An empty store.

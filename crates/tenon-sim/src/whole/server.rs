@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::disk::SimDisk;
 use crate::exec::{Ended, Executor, Polled, Task, Timers};
 use crate::kv::SimKv;
-use crate::node::{Ground, NodeSizes, chain};
+use crate::node::{Ground, NodeSizes, chain, ended};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
@@ -341,12 +341,5 @@ impl Boot {
         let keys = self.machine.keys.clone();
         let recovered = tenon_receiver::Service::recover(options, doors, keys, metrics).await;
         recovered.map_err(|e| chain(&e))
-    }
-}
-
-fn ended<E: std::error::Error>(result: Result<(), E>) -> Ended {
-    match result {
-        Ok(()) => Ended::Done,
-        Err(error) => Ended::Failed(chain(&error)),
     }
 }

@@ -174,17 +174,8 @@ impl Whole {
             f.reinstall,
             f.clock,
         ];
-        let total: u32 = weights.iter().sum();
-        let mut at = u32::try_from(self.rngs.work.below(u64::from(total))).unwrap_or(0);
-        let mut choice = 0;
-        for (index, weight) in weights.iter().enumerate() {
-            if at < *weight {
-                choice = index;
-                break;
-            }
-            at -= weight;
-        }
-        let index = self.skewed(self.phones.len());
+        let choice = self.rngs.work.weighted(&weights);
+        let index = self.rngs.work.skewed(self.phones.len());
         match choice {
             0 => self.send_something(index),
             1 => self.read_something(index),
@@ -202,23 +193,16 @@ impl Whole {
         }
     }
 
-    /// A few of the many do most (R047): the square of a uniform draw.
-    fn skewed(&mut self, count: usize) -> usize {
-        let draw = self.rngs.work.below(1_000_000);
-        let scaled = draw * draw / 1_000_000 * count as u64 / 1_000_000;
-        usize::try_from(scaled).unwrap_or(0).min(count.saturating_sub(1))
-    }
-
     /// A conversation of the device's list; now and then one that is not.
     fn some_conversation(&mut self, index: usize) -> Option<u64> {
         let mut own: Vec<u64> =
             self.phones[index].engine.as_ref()?.list().iter().map(|line| line.conv).collect();
         own.sort_unstable();
         if own.is_empty() || self.rngs.work.below(20) == 0 {
-            let at = self.skewed(self.groups.len());
+            let at = self.rngs.work.skewed(self.groups.len());
             return self.groups.get(at).copied();
         }
-        let at = self.skewed(own.len());
+        let at = self.rngs.work.skewed(own.len());
         own.get(at).copied()
     }
 
@@ -249,7 +233,7 @@ impl Whole {
         let Some(engine) = &self.phones[index].engine else { return };
         let mut lines = engine.list();
         lines.sort_unstable_by_key(|line| line.conv);
-        let at = self.skewed(lines.len());
+        let at = self.rngs.work.skewed(lines.len());
         let Some(line) = lines.get(at) else { return };
         let (conv, seq) = (line.conv, line.tip_seq);
         if seq == 0 {
@@ -269,7 +253,7 @@ impl Whole {
     }
 
     fn change_members(&mut self, index: usize) {
-        let at = self.skewed(self.groups.len());
+        let at = self.rngs.work.skewed(self.groups.len());
         let Some(conv) = self.groups.get(at).copied() else { return };
         let count = self.rngs.work.range(1, 4);
         let users: Vec<u64> =

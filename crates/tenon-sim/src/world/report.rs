@@ -9,29 +9,9 @@ use crate::exec::Ended;
 use crate::node::Node;
 use crate::plan::Plan;
 
-macro_rules! figures {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// What a run did.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct Figures {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        impl Figures {
-            /// Adds those of another run.
-            pub fn add(&mut self, other: &Self) {
-                $(self.$name += other.$name;)*
-            }
-
-            /// Name and value of each.
-            pub fn all(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name)),*]
-            }
-        }
-    };
-}
-
-figures! {
+crate::figures::figures! {
+    /// What a run did.
+    Figures:
     /// Events of the world.
     events,
     /// Polls of rooms.

@@ -92,17 +92,8 @@ impl World {
             f.clock,
             f.strange_cursor,
         ];
-        let total: u32 = weights.iter().sum();
-        let mut at = u32::try_from(self.rngs.work.below(u64::from(total))).unwrap_or(0);
-        let mut choice = 0;
-        for (index, weight) in weights.iter().enumerate() {
-            if at < *weight {
-                choice = index;
-                break;
-            }
-            at -= weight;
-        }
-        let device = self.skewed(self.devices.len());
+        let choice = self.rngs.work.weighted(&weights);
+        let device = self.rngs.work.skewed(self.devices.len());
         match choice {
             0 => self.send_something(device),
             1 => self.read_something(device),
@@ -120,13 +111,6 @@ impl World {
         }
     }
 
-    /// A few of the many do most (R047): the square of a uniform draw.
-    fn skewed(&mut self, count: usize) -> usize {
-        let draw = self.rngs.work.below(1_000_000);
-        let scaled = draw * draw / 1_000_000 * count as u64 / 1_000_000;
-        usize::try_from(scaled).unwrap_or(0).min(count.saturating_sub(1))
-    }
-
     /// A conversation of the device's organisation, the busy ones first.
     fn some_conversation(&mut self, device: usize) -> Option<u64> {
         let org = self.devices[device].org;
@@ -135,7 +119,7 @@ impl World {
         if own.is_empty() {
             return None;
         }
-        let at = self.skewed(own.len());
+        let at = self.rngs.work.skewed(own.len());
         let joined = self.devices[device].db.convs.get(&own[at]).is_some_and(|c| c.is_joined);
         // Mostly people write where they are members; strangers try too.
         if joined || self.rngs.work.below(10) == 0 {

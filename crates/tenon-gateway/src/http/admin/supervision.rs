@@ -143,8 +143,7 @@ async fn add_member(
     Administrator(by): Administrator,
     body: Told<Membership>,
 ) -> Result<StatusCode, Refused> {
-    let Json(body) = body.map_err(bad_body)?;
-    let (conv, user) = (ConversationId(id(&body.conversation)?), UserId(id(&body.user)?));
+    let (conv, user) = membership(body)?;
     act(&desk, by, Act::AddMember(conv, user)).await
 }
 
@@ -154,9 +153,13 @@ async fn remove_member(
     Administrator(by): Administrator,
     body: Told<Membership>,
 ) -> Result<StatusCode, Refused> {
-    let Json(body) = body.map_err(bad_body)?;
-    let (conv, user) = (ConversationId(id(&body.conversation)?), UserId(id(&body.user)?));
+    let (conv, user) = membership(body)?;
     act(&desk, by, Act::RemoveMember(conv, user)).await
+}
+
+fn membership(body: Told<Membership>) -> Result<(ConversationId, UserId), Refused> {
+    let Json(body) = body.map_err(bad_body)?;
+    Ok((ConversationId(id(&body.conversation)?), UserId(id(&body.user)?)))
 }
 
 /// `POST /v1/admin/devices/revoke`.
