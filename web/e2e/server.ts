@@ -67,6 +67,11 @@ export class Server {
     return vi.waitFor(found, { timeout: 60_000, interval: 50 });
   }
 
+  /** The path of a file that goes away with the server. */
+  file(name: string): string {
+    return join(this.folder, name);
+  }
+
   /** Runs a command of the program on the data of this server; gives what it printed. */
   tenon(args: readonly string[], input = ""): string {
     return execFileSync(program, [...args, "--data", this.data], { input, encoding: "utf8", env });

@@ -166,7 +166,7 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread, spea
           ref={area}
           rows={1}
           value={text}
-          placeholder={words("message")}
+          placeholder={thread === undefined ? words("message") : words("replyInThread")}
           aria-label={hint}
           dir="auto"
           aria-autocomplete="list"

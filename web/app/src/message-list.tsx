@@ -5,13 +5,14 @@ import type { MessageRow } from "@tenon/wire";
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useAnnounced } from "./announcer.js";
 import { Bubble, OutgoingBubble } from "./bubble.js";
+import { Day, useDay } from "./day-line.js";
 import { EntryBook, replyCounts, rootOf, rowOf } from "./entries.js";
-import { useCalm, useClient, useLanguage, useNow, useWords } from "./hooks.js";
+import { useCalm, useClient, useLanguage, useWords } from "./hooks.js";
 import { guessOf, type ListEntry } from "./list/guess.js";
 import { ScrollPane } from "./list/scroll-pane.js";
 import { useJump } from "./list/use-jump.js";
 import { useReading } from "./list/use-reading.js";
-import { day, number } from "./time.js";
+import { number } from "./time.js";
 import { Icon } from "./views/icon.js";
 
 /** Nearer to the top than this asks for older messages, pixels. */
@@ -140,19 +141,6 @@ function Head({ isLoading, isEmpty, isBeginning }: { readonly isLoading: boolean
           <span className="sr-only">{words("loadingMessages")}</span>
         </span>
       ) : null}
-    </div>
-  );
-}
-
-function useDay(ms: number): string {
-  const words = useWords();
-  return day(ms, useNow(60_000), useLanguage(), { today: words("today"), yesterday: words("yesterday") });
-}
-
-function Day({ ms }: { readonly ms: number }) {
-  return (
-    <div className="day" role="separator">
-      <span>{useDay(ms)}</span>
     </div>
   );
 }

@@ -18,5 +18,6 @@ export { freshTicket, type Login, type Session, signIn, signOut, socketUrl } fro
 export { LeaderLost, type TabGround, Tabs } from "./tabs.js";
 export { type Connection, type ConnectionReason } from "./connection.js";
 export { LocalStores, onlyStore, type Opened, type Storage, type StoreSource } from "./local.js";
+export { Thread, type ThreadState, type ThreadView } from "./thread.js";
 export { type Outgoing, Timeline, type TimelineView } from "./timeline.js";
 export { type Readable, Value } from "./value.js";

@@ -3,10 +3,12 @@
 //! Takes and gives: the engine's answers and the store's rows in; a view out. Invariants: the rows of a view have no hole; a
 //! window at the tip follows it, and one that was moved elsewhere stays where it is until it is moved again.
 
-import { flag, type MessageRow, type Overlay, type Send } from "@tenon/wire";
+import type { MessageRow, Overlay, Send } from "@tenon/wire";
 import type { HistoryAnswer, HistoryWant } from "./engine/speech.js";
 import type { Port } from "./host.js";
 import { compare, max, min, U64_MAX } from "./numbers.js";
+import { isHidden } from "./overlay.js";
+import { Thread } from "./thread.js";
 import { Value } from "./value.js";
 
 /** Rows of one page. */
@@ -54,12 +56,6 @@ const endsAtTip = (answer: HistoryAnswer, limit: number): boolean => answer.lo >
 
 const EMPTY_VIEW: TimelineView = { rows: [], outgoing: [], isFloor: false, isTip: true, isLoading: true, isVerified: false };
 
-/** True if the user deleted the row or cleared it away. */
-function isHidden(row: MessageRow, overlay: Overlay | undefined): boolean {
-  if (row.flags & flag.HIDDEN) return true;
-  return overlay !== undefined && (row.seq <= overlay.clearedToSeq || overlay.deletedSeqs.some((r) => r.lo <= row.seq && row.seq <= r.hi));
-}
-
 /** A window that follows its conversation until it is closed. */
 export class Timeline {
   readonly view = new Value<TimelineView>(EMPTY_VIEW);
@@ -76,6 +72,7 @@ export class Timeline {
   /** Rises when the window is moved: an answer for the place before is dropped. */
   private place = 0;
   private isClosed = false;
+  private readonly threads = new Set<Thread>();
 
   constructor(
     readonly conv: bigint,
@@ -87,6 +84,9 @@ export class Timeline {
 
   /** Rows `lo..=hi` of this conversation changed. */
   changed(lo = 0n, hi = U64_MAX): void {
+    for (const thread of this.threads) thread.changed(lo, hi);
+    // What lies above the window is read when the window comes there.
+    if (this.range !== undefined && hi < this.range.lo) return;
     this.note(lo, hi);
     void this.refresh();
   }
@@ -94,6 +94,15 @@ export class Timeline {
   /** The list of outgoing messages changed. */
   outgoingChanged(): void {
     this.show({});
+    for (const thread of this.threads) thread.outgoingChanged();
+  }
+
+  /** The thread of a message, looked for in the whole archive; close it when it is not shown any more. */
+  openThread(seq: bigint): Thread {
+    const { conv, port, outgoing } = this;
+    const thread = new Thread({ conv, seq, port, nearby: this.view.get().rows, outgoing, closed: (one) => this.threads.delete(one) });
+    this.threads.add(thread);
+    return thread;
   }
 
   /** Reads one page above the first row; resolves when it is shown or cannot be had now. */
@@ -272,5 +281,6 @@ export class Timeline {
     // Away from the tip there is no place for what is on its way.
     const outgoing = next.isTip ? this.outgoing().filter((one) => one.seq === 0n || !shown.has(one.seq)) : [];
     this.view.set({ ...next, rows, outgoing });
+    if (change.rows) for (const thread of this.threads) thread.near(rows);
   }
 }
