@@ -161,7 +161,10 @@ impl Checker {
     fn open(&mut self, actor: Index, line: &Line<'_>) -> Result<(), Malformed> {
         let user = self.users.index(&line.need(line.user.as_ref(), "user")?.0);
         let is_new = line.need(line.store.as_deref(), "store")? == "new";
-        let device = self.devices.entry(actor).or_insert_with(|| Device::new(user));
+        let device = self.devices.entry(actor).or_insert_with(|| {
+            // A store from before the recording may hold anything, as after a Rebase.
+            Device { rebases: u64::from(!is_new), ..Device::new(user) }
+        });
         device.user = user;
         device.session += 1;
         device.is_at_rest = false;

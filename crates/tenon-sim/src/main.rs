@@ -51,6 +51,9 @@ enum What {
         /// Writes the histories of failing seeds to this folder, for `tenon check`.
         #[arg(long)]
         histories: Option<std::path::PathBuf>,
+        /// Device stores are put back from an older copy, too.
+        #[arg(long)]
+        restores: bool,
     },
     /// Leaves out what a failing seed does not need, and prints what is left.
     Minimise {
@@ -95,8 +98,8 @@ fn main() -> ExitCode {
                 false
             }
         },
-        What::Whole { seeds, histories } => match range(&seeds) {
-            Some((from, to)) => whole(from, to, histories.as_deref()),
+        What::Whole { seeds, histories, restores } => match range(&seeds) {
+            Some(range) => whole(range, histories.as_deref(), restores),
             None => {
                 println!("seeds are given as FROM..TO");
                 false
@@ -149,12 +152,12 @@ fn run((from, to): (u64, u64), without: &[String], commit: &str) -> bool {
     failed.is_empty() && (commit.is_empty() || is_covered)
 }
 
-fn whole(from: u64, to: u64, histories: Option<&std::path::Path>) -> bool {
+fn whole((from, to): (u64, u64), histories: Option<&std::path::Path>, restores: bool) -> bool {
     let mut sum = tenon_sim::whole::WholeFigures::default();
     let mut judged: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
     let (mut passed, mut failed) = (0, 0);
     for seed in from..=to {
-        let report = tenon_sim::whole::run(seed);
+        let report = tenon_sim::whole::run(seed, restores);
         sum.add(&report.figures);
         for one in &report.judged {
             *judged.entry(one.invariant).or_default() += one.decided;
@@ -273,7 +276,7 @@ fn gate(commit: &str, seeds: u64) -> bool {
     let draw = hash.as_bytes()[..8].iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     println!("commit {commit}: seeds 1..{seeds}, of the whole house 1..{WHOLE_SEEDS}");
     let holds = run((1, seeds), &[], commit);
-    let whole_holds = whole(1, WHOLE_SEEDS, None);
+    let whole_holds = whole((1, WHOLE_SEEDS), None, false);
     bugs(Some(draw), None, false) && holds && whole_holds
 }
 

@@ -7,6 +7,7 @@
 mod faults;
 mod judge;
 mod net;
+mod own;
 mod phone;
 mod server;
 mod work;
@@ -108,6 +109,14 @@ crate::figures::figures! {
     kills,
     /// Device stores lost.
     stores_lost,
+    /// Device stores put back from an older copy.
+    stores_restored,
+    /// Commands given back to the app, which may send them anew.
+    offered_again,
+    /// Removals of devices that another device of the user asked for.
+    removals,
+    /// Of these, answered.
+    removed,
     /// Messages given to engines.
     sends,
     /// Commands given to engines.
@@ -139,12 +148,16 @@ pub struct Whole {
     trace: blake3::Hasher,
     figures: WholeFigures,
     violations: Vec<Violation>,
+    /// The one invariant that is checked; `None` = all.
+    only: Option<&'static str>,
     next_wire: u64,
     next_life: u64,
     next_body: u64,
     members_told: u64,
     /// Conversation and name of users that were added by somebody.
     came_later: BTreeSet<(u64, String)>,
+    /// Commands, by actor and local number, that a store put back from an older copy asks for again.
+    open_again: BTreeSet<(String, u64)>,
     user_ids: Vec<u64>,
     groups: Vec<u64>,
     crash_at_poll: Option<u64>,
@@ -167,6 +180,7 @@ impl Whole {
     pub fn new(mut plan: Plan) -> Self {
         let seed = plan.seed;
         (plan.disk.lying_sync, plan.disk.misdirected, plan.kv.rolls_back) = (0, 0, false);
+
         let timers = Timers::default();
         let clock = Arc::new(SimClock::new(timers.clone()));
         let random = Arc::new(SeededRandom::new(seed ^ 0x5EED));
@@ -194,6 +208,8 @@ impl Whole {
             next_body: 1,
             members_told: 0,
             came_later: BTreeSet::new(),
+            open_again: BTreeSet::new(),
+            only: None,
             user_ids: Vec::new(),
             groups: Vec::new(),
             crash_at_poll: None,
@@ -207,6 +223,11 @@ impl Whole {
         };
         whole.people();
         whole
+    }
+
+    /// Checks one invariant alone.
+    pub const fn only(&mut self, invariant: &'static str) {
+        self.only = Some(invariant);
     }
 
     /// Plays the whole run.
@@ -252,6 +273,9 @@ impl Whole {
     }
 
     fn violated(&mut self, invariant: &'static str, text: String) {
+        if self.only.is_some_and(|only| only != invariant) {
+            return;
+        }
         let at_us = self.now_us();
         self.violations.push(Violation { invariant, text, at_us });
     }
@@ -376,7 +400,11 @@ impl Whole {
     }
 }
 
-/// Plays one seed.
-pub fn run(seed: u64) -> WholeReport {
-    Whole::new(Plan::of(seed)).run()
+/// Plays one seed. `restores`: device stores are put back from an older copy, too.
+pub fn run(seed: u64, restores: bool) -> WholeReport {
+    let mut plan = Plan::of(seed);
+    if !restores {
+        plan.features.restore = 0;
+    }
+    Whole::new(plan).run()
 }

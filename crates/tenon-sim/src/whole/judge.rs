@@ -76,6 +76,11 @@ impl Whole {
             })
         };
         for line in self.tape.text().lines() {
+            if self.was_open_again(line) {
+                text.push_str(&line.replacen(r#""kind":"fail""#, r#""kind":"info""#, 1));
+                text.push('\n');
+                continue;
+            }
             let cut = line.contains(r#""op":"list""#).then(|| line.find(r#","unread":"#)).flatten();
             match cut.filter(|_| is_late(line)) {
                 Some(at) => {
@@ -91,6 +96,16 @@ impl Whole {
         text
     }
 
+    /// True for a refusal of a command that a store put back from an older copy asked for again.
+    fn was_open_again(&self, line: &str) -> bool {
+        let is_refusal = line.contains(r#""op":"send""#) && line.contains(r#""kind":"fail""#);
+        is_refusal
+            && self.open_again.iter().any(|(actor, call)| {
+                line.contains(&format!(r#""actor":"{actor}""#))
+                    && [',', '}'].iter().any(|end| line.contains(&format!(r#""call":{call}{end}"#)))
+            })
+    }
+
     /// Nothing may be under way any more.
     fn at_rest(&mut self) {
         let is_up = self.server.as_ref().is_some_and(super::server::Server::is_up);
@@ -100,6 +115,9 @@ impl Whole {
         }
         for index in 0..self.phones.len() {
             let phone = &self.phones[index];
+            if phone.may_be_removed() {
+                continue;
+            }
             let name = format!("{}/{}", phone.name, phone.label);
             if let Some(why) = &phone.is_stopped {
                 let text = format!("{name} was stopped: {why}");
@@ -121,7 +139,10 @@ impl Whole {
 
     /// Every timeline of every device, whole.
     fn show_all(&mut self) {
-        for index in 0..self.phones.len() {
+        let phones = (0..).zip(&self.phones);
+        let staying: Vec<usize> =
+            phones.filter(|(_, phone)| !phone.may_be_removed()).map(|(at, _)| at).collect();
+        for &index in &staying {
             let Some(engine) = &self.phones[index].engine else { continue };
             self.phones[index].to_show = engine.list().iter().map(|line| (line.conv, 0)).collect();
             self.show_next(index);
@@ -133,7 +154,7 @@ impl Whole {
         {
             self.step(until);
         }
-        for index in 0..self.phones.len() {
+        for index in staying {
             let left = self.phones[index].to_show.len();
             if left > 0 && self.violations.is_empty() {
                 let name = self.phones[index].name.clone();

@@ -23,6 +23,7 @@ pub(super) struct Wire {
     /// When the last piece of a direction arrives: bytes do not overtake.
     up_at: u64,
     down_at: u64,
+    opened_us: u64,
     /// The device does not hear it any more.
     is_cut: bool,
     /// The end from the server is on its way.
@@ -54,6 +55,7 @@ impl Whole {
             down: VecDeque::new(),
             up_at: 0,
             down_at: 0,
+            opened_us: self.now_us(),
             is_cut: false,
             is_ending: false,
         };
@@ -169,7 +171,11 @@ impl Whole {
                 let mut state = wire.line.state();
                 (std::mem::take(&mut state.outgoing), state.is_over)
             };
+            let (index, opened_us) = (wire.phone, wire.opened_us);
             let ends = is_over && !std::mem::replace(&mut wire.is_ending, is_over);
+            if !written.is_empty() {
+                self.wrote_down(index, opened_us, is_over);
+            }
             for bytes in written {
                 for piece in self.pieces(bytes) {
                     self.send_down(id, Some(piece));
@@ -274,7 +280,12 @@ impl Whole {
         let now = self.phone_now(index);
         let phone = &mut self.phones[index];
         match answer {
-            Answer::Queued { local } => phone.note(now, |r, at| r.queued(ticket, local, at)),
+            Answer::Queued { local } => {
+                phone.note(now, |r, at| r.queued(ticket, local, at));
+                if let Some(target) = phone.asking.remove(&ticket) {
+                    phone.removing.insert(local, target);
+                }
+            }
             Answer::Refused(_) => phone.note(now, |r, _| r.not_queued(ticket)),
             Answer::History(history) => self.shown(index, *history),
             Answer::Response(_) => {}
@@ -289,9 +300,16 @@ impl Whole {
             AppEvent::Settled { settled, .. } => {
                 self.figures.settled += 1;
                 self.figures.refused += u64::from(!settled.is_done());
+                self.settled(index, settled);
             }
             AppEvent::Rebased { .. } => self.figures.rebases += 1,
             AppEvent::Jumped { .. } => self.figures.jumps += 1,
+            AppEvent::State(ConnectionState::Live) => {
+                let wire = phone.wire.and_then(|id| self.wires.get(&id));
+                if let Some(opened_us) = wire.map(|wire| wire.opened_us) {
+                    self.signed_in(index, opened_us);
+                }
+            }
             AppEvent::State(ConnectionState::Stopped { code, text }) => {
                 phone.is_stopped = Some(format!("{code} {text}"));
             }

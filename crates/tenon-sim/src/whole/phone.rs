@@ -1,5 +1,6 @@
 //! A device: the real engine of the SDK, its store, and the record of what its user was shown.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +9,8 @@ use tenon_base::{Random, SeededRandom, Timestamp};
 use tenon_client::driver::{Record, rows_of};
 use tenon_client::engine::{Auth, Engine, EngineConfig, HistoryAnswer, Now};
 use tenon_client::store::{MemoryStore, Store as _, StoreOp};
+
+use super::own::{Copy, Removal};
 
 /// Lines of all histories, in the order in which things happened.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +65,14 @@ pub(super) struct Phone {
     pub(super) is_stopped: Option<String>,
     /// What is left to be shown at the end: conversation and the seq below which it goes on.
     pub(super) to_show: Vec<(u64, u64)>,
+    /// An older copy of its store.
+    pub(super) copy: Option<Copy>,
+    /// Whether its user removes it.
+    pub(super) removal: Removal,
+    /// Removals of other devices that it was asked for and has not stored, by ticket.
+    pub(super) asking: BTreeMap<u64, usize>,
+    /// The same by local number, once they are stored.
+    pub(super) removing: BTreeMap<u64, usize>,
     random: Arc<SeededRandom>,
 }
 
@@ -84,6 +95,10 @@ impl Phone {
             skew_ms,
             is_stopped: None,
             to_show: Vec::new(),
+            copy: None,
+            removal: Removal::None,
+            asking: BTreeMap::new(),
+            removing: BTreeMap::new(),
             random: Arc::new(SeededRandom::new(seed)),
         }
     }
@@ -93,7 +108,7 @@ impl Phone {
         let config = EngineConfig::new(Auth::Credential(self.credential.clone()));
         let loaded = self.store.load().expect("memory does not fail");
         let random = Arc::clone(&self.random) as Arc<dyn Random>;
-        let actor: Arc<str> = format!("{}/{}/{}", self.name, self.label, self.installs).into();
+        let actor: Arc<str> = self.actor().into();
         let mut record = Record::to(Box::new(tape.clone()), actor, !is_new);
         record.begin(self.user, now);
         self.record = Some(record);
@@ -110,6 +125,7 @@ impl Phone {
         self.record = None;
         self.commit = None;
         self.life += 1;
+        self.forget_unstored();
     }
 
     /// Writes to the record.

@@ -173,6 +173,8 @@ impl Whole {
             f.kill,
             f.reinstall,
             f.clock,
+            f.restore,
+            f.revoke,
         ];
         let choice = self.rngs.work.weighted(&weights);
         let index = self.rngs.work.skewed(self.phones.len());
@@ -186,6 +188,8 @@ impl Whole {
             6 => self.cut(index, "network changed"),
             7 => self.kill(index),
             8 => self.lose(index),
+            10 => self.put_back(index),
+            11 => self.remove_device(index),
             _ => {
                 let by = i64::try_from(self.rngs.work.below(1_200_000)).unwrap_or(0) - 600_000;
                 self.machine.clock.jump(by);
@@ -207,7 +211,13 @@ impl Whole {
     }
 
     fn send_something(&mut self, index: usize) {
-        let Some(conv) = self.some_conversation(index) else { return };
+        if let Some(conv) = self.some_conversation(index) {
+            self.send_to(index, conv);
+        }
+    }
+
+    /// A message that nobody has sent before.
+    pub(super) fn send_to(&mut self, index: usize, conv: u64) {
         let body = self.next_body;
         self.next_body += 1;
         let long = if self.rngs.work.below(30) == 0 { 3_000 } else { 1 };
@@ -298,7 +308,7 @@ impl Whole {
     }
 
     /// The app is killed and started again a little later.
-    fn kill(&mut self, index: usize) {
+    pub(super) fn kill(&mut self, index: usize) {
         if self.phones[index].engine.is_none() {
             return;
         }
@@ -317,6 +327,7 @@ impl Whole {
         self.figures.stores_lost += 1;
         self.kill(index);
         self.phones[index].store = MemoryStore::default();
+        self.phones[index].removing.clear();
         self.phones[index].installs += 1;
     }
 }
