@@ -21,7 +21,7 @@ const args = [
 ];
 
 /** Starts the browser with an empty profile. */
-export const launch = (): Promise<Browser> => chromium.launch({ executablePath, args, env: { ...process.env, HOME: "/tmp" } as Record<string, string> });
+export const launch = (more: readonly string[] = []): Promise<Browser> => chromium.launch({ executablePath, args: [...args, ...more], env: { ...process.env, HOME: "/tmp" } as Record<string, string> });
 
 /** What pages threw or complained of; a scenario that ends with some has failed. */
 export class Faults {
@@ -72,10 +72,11 @@ export class Tab {
   ) {}
 
   /** A tab in a context of its own, at the sign-in page. */
-  static async open(browser: Browser, server: Server, faults: Faults, options: BrowserContextOptions = {}): Promise<Tab> {
+  static async open(browser: Browser, server: Server, faults: Faults, options: BrowserContextOptions = {}, prepare: (context: BrowserContext) => Promise<void> = async () => undefined): Promise<Tab> {
     const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1200, height: 760 }, baseURL: server.url, ...options });
     context.setDefaultTimeout(60_000);
     faults.take(context);
+    await prepare(context);
     return Tab.in(context);
   }
 

@@ -10,7 +10,8 @@ import { vi } from "vitest";
 
 const root = resolve(import.meta.dirname, "../..");
 const program = process.env["TENON_BIN"] ?? join(root, "target/debug/tenon");
-const client = process.env["TENON_WEB"] ?? join(root, "target/web");
+/** The built client. */
+export const client = process.env["TENON_WEB"] ?? join(root, "target/web");
 
 /** The environment without our own words: the program takes every `TENON_` for a key of its configuration. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TENON_")));
@@ -36,11 +37,18 @@ export class Server {
   url = "";
 
   /** Starts one with accounts of these names. */
-  static async start(names: readonly string[]): Promise<Server> {
+  static async start(names: readonly string[], settings = config): Promise<Server> {
     const server = new Server();
-    writeFileSync(server.config, config);
+    writeFileSync(server.config, settings);
     await server.run();
     if (names.length > 0) server.addUsers(names);
+    return server;
+  }
+
+  /** Starts a demonstration. */
+  static async demo(): Promise<Server> {
+    const server = new Server();
+    await server.start("demo", "--data", server.data, "--listen", server.listen);
     return server;
   }
 
@@ -77,9 +85,12 @@ export class Server {
     return execFileSync(program, [...args, "--data", this.data], { input, encoding: "utf8", env });
   }
 
-  /** Runs until `tenon ready`. @throws with what it printed if it ends before */
-  async run(): Promise<void> {
-    const args = ["serve", "--data", this.data, "--config", this.config, "--listen", this.listen, "--web-dir", client];
+  /** Runs until `tenon ready`, with the client of this folder. @throws with what it printed if it ends before */
+  run(web = client): Promise<void> {
+    return this.start("serve", "--data", this.data, "--config", this.config, "--listen", this.listen, "--web-dir", web);
+  }
+
+  private async start(...args: string[]): Promise<void> {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
     this.process = child;
     this.lines = "";

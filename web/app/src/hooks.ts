@@ -74,6 +74,19 @@ export function useNow(everyMs: number): number {
   return now;
 }
 
+/** Seconds until a moment, at least 0; drawn again every second until then. */
+export function useSecondsUntil(untilMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  const isOver = now >= untilMs;
+  useEffect(() => {
+    setNow(Date.now());
+    if (Date.now() >= untilMs) return;
+    const timer = setInterval(() => setNow(Date.now()), 1_000);
+    return () => clearInterval(timer);
+  }, [untilMs, isOver]);
+  return Math.max(0, Math.ceil((untilMs - now) / 1_000));
+}
+
 /** True while the browser says there is a network. */
 export function useOnline(): boolean {
   return useSyncExternalStore(

@@ -41,7 +41,10 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
     if (name === "") return;
     try {
       const [user] = await client.findUsers([name]);
-      if (user === undefined || user === client.me) setFault(words("personUnknown", { name }));
+      const [nearest] = suggestions;
+      // A display name was typed: whoever stands first is meant.
+      if (user === undefined && nearest !== undefined) choose(nearest.user);
+      else if (user === undefined || user === client.me) setFault(words("personUnknown", { name }));
       else choose(user);
     } catch (error) {
       setFault(words(wordOf(error)));

@@ -1,13 +1,15 @@
 //! Sign-in with login name and password.
 
 import { type Session, signIn } from "@tenon/client";
+import { WireError } from "@tenon/wire";
 import { type FormEvent, lazy, Suspense, useState } from "react";
 import { deviceLabel } from "./device-label.js";
 import { readServer } from "./first-run/api.js";
 import { useLoad } from "./first-run/use-load.js";
-import { useWords } from "./hooks.js";
+import { useSecondsUntil, useWords } from "./hooks.js";
 import { wordOfSignIn } from "./refusal.js";
 import type { Word } from "./words.js";
+import { Countdown } from "./views/countdown.js";
 import { Icon } from "./views/icon.js";
 
 const DemoDoor = lazy(() => import("./first-run/demo-door.js"));
@@ -26,6 +28,16 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
   const [isShown, setShown] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState<Word | undefined>(wasEnded ? "signedOutNote" : undefined);
+  const [retry, setRetry] = useState({ atMs: 0, first: 0 });
+  const wait = useSecondsUntil(retry.atMs);
+
+  /** The pause is that of one account. */
+  const changeName = (next: string) => {
+    setName(next);
+    if (retry.atMs === 0) return;
+    setRetry({ atMs: 0, first: 0 });
+    setFault(undefined);
+  };
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -34,6 +46,8 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
     try {
       onSession(await signIn("", { name: name.trim(), password, label: deviceLabel() }));
     } catch (error) {
+      const afterMs = error instanceof WireError ? error.afterMs : 0;
+      setRetry({ atMs: afterMs > 0 ? Date.now() + afterMs : 0, first: Math.ceil(afterMs / 1_000) });
       setFault(wordOfSignIn(error));
       setBusy(false);
     }
@@ -52,7 +66,7 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
         )}
         <label className="field">
           <span>{words("loginName")}</span>
-          <input value={name} onChange={(e) => setName(e.target.value)} autoComplete="username" autoCapitalize="none" spellCheck={false} required autoFocus />
+          <input value={name} onChange={(e) => changeName(e.target.value)} autoComplete="username" autoCapitalize="none" spellCheck={false} required autoFocus />
         </label>
         <label className="field">
           <span>{words("password")}</span>
@@ -64,9 +78,9 @@ export function SignIn({ wasEnded, onSession }: SignInProps) {
           </span>
         </label>
         <p className="door-fault" role="alert">
-          {fault && words(fault)}
+          {wait > 0 ? <Countdown text={(n) => words("serverBusyFor", { n })} wait={wait} first={retry.first} /> : fault && retry.atMs === 0 && words(fault)}
         </p>
-        <button className="button is-main is-wide" disabled={isBusy || name.trim() === "" || password === ""}>
+        <button className="button is-main is-wide" disabled={isBusy || wait > 0 || name.trim() === "" || password === ""}>
           {words(isBusy ? "signingIn" : "signIn")}
         </button>
       </form>

@@ -19,6 +19,7 @@ export const words = {
   wrongPassword: ["Name or password is not right.", "登录名或密码不正确。"],
   accountDisabled: ["This account is disabled.", "此账号已停用。"],
   serverBusy: ["Too many tries. Wait a moment and try again.", "尝试过于频繁，请稍后再试。"],
+  serverBusyFor: ["Too many tries. Try again in {n} s.", "尝试过于频繁，请在 {n} 秒后重试。"],
   serverUnreachable: ["The server cannot be reached.", "无法连接到服务器。"],
   somethingWrong: ["Something went wrong. Try again.", "出了点问题，请重试。"],
   signedOutNote: ["This device was signed out.", "此设备已被退出登录。"],

@@ -2,6 +2,9 @@
 
 /** Why a question was not answered: the code of the server's refusal, or one of our own. */
 export class Fault extends Error {
+  /** The moment from which on the next try is welcome, Unix milliseconds; 0 = not said. */
+  readonly retryAtMs: number;
+
   constructor(
     /** Text of the refusal; `unreachable` without a server, `unreadable` if the answer is not JSON. */
     readonly code: string,
@@ -13,6 +16,7 @@ export class Fault extends Error {
   ) {
     super(message || code);
     this.name = "Fault";
+    this.retryAtMs = afterMs > 0 ? Date.now() + afterMs : 0;
   }
 
   /** The same question may be answered later. */

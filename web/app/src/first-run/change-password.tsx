@@ -10,6 +10,7 @@ import { type Fault, faultOf } from "./ask.js";
 import { passwordFault } from "./checks.js";
 import { wordOfFault } from "./faults.js";
 import { PasswordField } from "./fields.js";
+import { FormFault, useWait } from "./form-fault.js";
 import { focusFault } from "./page.js";
 import { type FirstWord, useFirstWords } from "./words.js";
 
@@ -24,6 +25,7 @@ export default function ChangePassword({ onClose }: { readonly onClose: () => vo
   const [isTried, setTried] = useState(false);
   const [state, setState] = useState<"idle" | "busy" | "done">("idle");
   const [fault, setFault] = useState<Fault>();
+  const wait = useWait(fault);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     setTried(true);
@@ -51,10 +53,8 @@ export default function ChangePassword({ onClose }: { readonly onClose: () => vo
           </label>
           <PasswordField label={words("newPassword")} value={fresh} onChange={setFresh} known={[session?.name ?? ""]} isTried={isTried} />
           <p className="door-small">{words("changeHint")}</p>
-          <p className="door-fault" role="alert">
-            {fault && words(wordOf(fault), { code: fault.code })}
-          </p>
-          <button className="button is-main is-wide" disabled={state === "busy"}>
+          <FormFault fault={fault} wordOf={wordOf} />
+          <button className="button is-main is-wide" disabled={state === "busy" || wait > 0}>
             {words("change")}
           </button>
         </form>

@@ -10,6 +10,7 @@ import { loginFault, nameFault, passwordFault, tokenOf } from "./checks.js";
 import { Door } from "./door.js";
 import { type DeadLink, deadLinkOf, wordOfFault } from "./faults.js";
 import { PasswordField, TextField } from "./fields.js";
+import { FormFault, useWait } from "./form-fault.js";
 import { Notice, Waiting } from "./notice.js";
 import { focusFault, useNewLink, useTitle } from "./page.js";
 import { takeSession } from "./session.js";
@@ -59,6 +60,7 @@ function Form({ token, look, onRefused }: FormProps) {
   const [isTried, setTried] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState<Fault>();
+  const wait = useWait(fault);
   const held = heldSession();
   const faults = bound === undefined ? [loginFault(name), nameFault(display), passwordFault(password)] : [undefined, undefined, passwordFault(password)];
 
@@ -93,10 +95,8 @@ function Form({ token, look, onRefused }: FormProps) {
         )}
         <PasswordField label={words(bound === undefined ? "password" : "newPassword")} value={password} onChange={setPassword} known={[look.organisation, name, display]} isTried={isTried} isFirst={bound !== undefined} />
         {held && <p className="door-note">{words("replaces", { name: held.name })}</p>}
-        <p className="door-fault" role="alert">
-          {fault && words(wordOfFault(fault), { code: fault.code })}
-        </p>
-        <button className="button is-main is-wide" disabled={isBusy}>
+        <FormFault fault={fault} />
+        <button className="button is-main is-wide" disabled={isBusy || wait > 0}>
           {words(isBusy ? "joining" : bound === undefined ? "join" : "resetSave")}
         </button>
       </form>

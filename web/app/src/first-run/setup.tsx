@@ -10,6 +10,7 @@ import { loginFault, nameFault, ORGANISATION_BYTES_MAX, passwordFault, tokenOf }
 import { Door } from "./door.js";
 import { deadLinkOf, wordOfFault } from "./faults.js";
 import { PasswordField, TextField } from "./fields.js";
+import { FormFault, useWait } from "./form-fault.js";
 import { LinkCard } from "./link-card.js";
 import { Notice, Waiting } from "./notice.js";
 import { focusFault, useNewLink, useTitle } from "./page.js";
@@ -63,6 +64,7 @@ function Form({ token, onDone, onRefused }: FormProps) {
   const [isTried, setTried] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [fault, setFault] = useState<Fault>();
+  const wait = useWait(fault);
   const faults = [nameFault(organisation, ORGANISATION_BYTES_MAX), loginFault(name), nameFault(display), passwordFault(password)];
 
   const submit = async (event: FormEvent<HTMLFormElement>) => {
@@ -94,10 +96,8 @@ function Form({ token, onDone, onRefused }: FormProps) {
         <TextField label={words("displayName")} hint={words("displayHint")} value={display} onChange={setDisplay} autoComplete="name" fault={faults[2]} isTried={isTried} />
         <TextField label={words("loginName")} hint={words("loginHint")} value={name} onChange={setName} autoComplete="username" fault={faults[1]} isTried={isTried} isCode />
         <PasswordField label={words("password")} value={password} onChange={setPassword} known={[organisation, name, display]} isTried={isTried} />
-        <p className="door-fault" role="alert">
-          {fault && words(wordOfFault(fault), { code: fault.code })}
-        </p>
-        <button className="button is-main is-wide" disabled={isBusy}>
+        <FormFault fault={fault} />
+        <button className="button is-main is-wide" disabled={isBusy || wait > 0}>
           {words(isBusy ? "creating" : "create")}
         </button>
       </form>

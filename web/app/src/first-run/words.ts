@@ -103,6 +103,7 @@ export const firstWords = {
   faultPassword: ["This password is too easy to guess. Choose a longer one.", "密码过于简单，请选择更长的密码。"],
   faultBody: ["Something in the form is not accepted. Check it and try again.", "表单内容未被接受，请检查后重试。"],
   faultBusy: ["Too many tries. Wait a moment and try again.", "尝试过于频繁，请稍后再试。"],
+  faultBusyFor: ["Too many tries. Try again in {n} s.", "尝试过于频繁，请在 {n} 秒后重试。"],
   faultUnreachable: ["The server cannot be reached.", "无法连接到服务器。"],
   faultOther: ["Something went wrong ({code}). Try again.", "出了点问题（{code}），请重试。"],
 } as const satisfies Dictionary;

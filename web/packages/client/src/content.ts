@@ -15,8 +15,10 @@ export function shownOf(row: Pick<MessageRow, "flags" | "kind" | "body">): Shown
   if (row.flags & flag.RECALLED) return { type: "recalled" };
   if (row.flags & flag.EXPIRED) return { type: "expired" };
   const content = tryDecode(Content, row.body);
-  if (content?.what === undefined) return { type: "unreadable" };
+  if (content === undefined) return { type: "unreadable" };
   const { what, spans, fallback } = content;
+  // A kind of a later version may say in plain text what it is.
+  if (what === undefined) return fallback === "" ? { type: "unreadable" } : { type: "other", kind: row.kind, text: fallback };
   if (what.case === "text") return { type: "text", text: what.value.text, spans };
   if (what.case === "markdown") return { type: "text", text: [what.value.title, what.value.text].filter(Boolean).join("\n"), spans };
   if (what.case === "rich") {

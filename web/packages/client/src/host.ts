@@ -5,7 +5,7 @@
 //! host over the same store, gets the first answer. If the store fails, a new engine goes on over the next store of the
 //! source; the old engine never goes on without its store.
 
-import { type MessageRow, WireError, errorCode } from "@tenon/wire";
+import { closeReason, errorCode, type MessageRow, WireError } from "@tenon/wire";
 import { type Connect, Driver } from "./driver.js";
 import { Engine } from "./engine.js";
 import { type Answer, type AppEvent, type Command, type ConnectionState, engineConfig, type EngineConfig, type ListLine } from "./engine/speech.js";
@@ -119,6 +119,8 @@ export class Host implements Port {
   private auth = new Uint8Array(0);
   /** Tickets that were refused one after the other. */
   private refusedTickets = 0;
+  /** The server ended the session, and the device asks whether it may still come in. */
+  private isAskingAgain = false;
 
   private constructor(
     private opened: Opened,
@@ -317,6 +319,13 @@ export class Host implements Port {
     setTimeout(() => void (this.isClosed || this.authorize(false)), wait);
   }
 
+  /** A new password ends sessions, not devices: the credential tells whether this one is still welcome. Asked once. */
+  private askAgain(): void {
+    this.isAskingAgain = true;
+    this.tellState({ type: "connecting" });
+    void this.authorize(true);
+  }
+
   private tellState(state: ConnectionState): void {
     this.state = state;
     this.notify({ type: "state", state });
@@ -331,7 +340,11 @@ export class Host implements Port {
     if (event.type === "authWanted") return this.renewTicket();
     // A ticket that has ended is no reason to tell the user: a new one is on its way.
     const isRenewing = event.type === "state" && event.state.type === "stopped" && isTicketCode(event.state.code);
-    if (event.type === "state" && event.state.type === "live") this.refusedTickets = 0;
+    if (event.type === "state" && event.state.type === "live") {
+      this.refusedTickets = 0;
+      this.isAskingAgain = false;
+    }
+    if (event.type === "state" && isSessionEnd(event.state) && !this.isAskingAgain) return this.askAgain();
     if (event.type === "state") return this.tellState(isRenewing ? { type: "connecting" } : event.state);
     if (event.type === "listComplete") this.isListComplete = true;
     if (event.type === "listComplete") return this.notify({ type: "listComplete" });
@@ -367,5 +380,7 @@ export class Host implements Port {
 }
 
 const sourceOf = (stores: StoreSource | Store): StoreSource => ("after" in stores ? stores : onlyStore(stores));
+
+const isSessionEnd = (state: ConnectionState): boolean => state.type === "stopped" && (state.code === errorCode.session_ended || (state.code === 0 && state.reason === closeReason.SESSION_ENDED));
 
 const isTicketCode = (code: number): boolean => code >= errorCode.ticket_expired && code < errorCode.session_ended;

@@ -39,7 +39,8 @@ async function post(server: string, path: string, credential: string | undefined
   if (response.ok) return response;
   const refused = (await response.json().catch(() => ({}))) as RefusedBody;
   const known = refused.code !== undefined && refused.code in errorCode;
-  throw new WireError(known ? (refused.code as ErrorText) : "degraded", refused.message ?? `HTTP ${response.status}`);
+  const seconds = Number(response.headers.get("retry-after") ?? 0);
+  throw new WireError(known ? (refused.code as ErrorText) : "degraded", refused.message ?? `HTTP ${response.status}`, seconds > 0 ? seconds * 1_000 : 0);
 }
 
 /** Signs in. @throws WireError with the code of the refusal; TypeError if the server cannot be reached */

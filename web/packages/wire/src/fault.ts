@@ -7,6 +7,8 @@ export class WireError extends Error {
   constructor(
     readonly code: ErrorText,
     message: string,
+    /** Wait this long before the next try, milliseconds; 0 = not said. */
+    readonly afterMs = 0,
   ) {
     super(message);
     this.name = "WireError";
