@@ -20,10 +20,10 @@ const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !n
 export const password = "correct horse battery staple";
 
 /** Sign-ins and messages come faster here than people make them. */
-const config = `[limits]
+export const configOf = (conversationRate = "0/s 0") => `[limits]
 device = "0/s 0"
 user = "0/s 0"
-conversation = "0/s 0"
+conversation = "${conversationRate}"
 sign_in_account = "100000"
 sign_in_network = "100000"
 `;
@@ -36,8 +36,8 @@ export class Server {
   /** Where it serves; the same after a restart. */
   url = "";
 
-  /** Starts one with accounts of these names. */
-  static async start(names: readonly string[], settings = config): Promise<Server> {
+  /** Starts one with accounts of these names; `settings` is its configuration. */
+  static async start(names: readonly string[], settings = configOf()): Promise<Server> {
     const server = new Server();
     writeFileSync(server.config, settings);
     await server.run();

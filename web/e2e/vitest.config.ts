@@ -8,6 +8,8 @@ export default defineConfig({
     include: ["*.test.ts"],
     fileParallelism: false,
     pool: "forks",
+    // Tests without a browser speak with the server as devices do; older versions of Node hide their WebSocket.
+    poolOptions: { forks: { execArgv: ["--experimental-websocket"] } },
     // Every step waits for a condition; these only end a run that hangs.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -110,6 +110,7 @@ export class Client {
   private readonly heard = new Map<keyof ClientEvents, Set<(event: never) => void>>();
   private readonly settling = new Map<bigint, { resolve: (settled: Settled) => void; reject: (error: Error) => void }>();
   private readonly nobody = new Value<readonly Member[]>([]);
+  private readonly unmarking = new Set<bigint>();
   private isSorting = false;
   private isOnline = typeof navigator === "undefined" || navigator.onLine !== false;
   /** The highest event told; those of a takeover may come a second time. */
@@ -249,10 +250,14 @@ export class Client {
     else this.tabs.tell({ type: "cancel", local });
   }
 
-  /** The user has read up to here. */
+  /** The user has read up to here; "marked as unread" ends with it. */
   markRead(conv: bigint, upToSeq: bigint): void {
     const line = this.line(conv).get();
-    if (line && line.readSeq >= upToSeq && line.unread === 0n) return;
+    if (line && line.readSeq >= upToSeq) {
+      // A mark that moves nothing is told to nobody, so what was marked by hand is taken back by hand.
+      if (line.summary?.markedUnread) void this.unmark(conv);
+      if (line.unread === 0n) return;
+    }
     this.tabs.tell({ type: "markRead", conv, upToSeq, upToPcnt: 0n });
   }
 
@@ -296,6 +301,13 @@ export class Client {
 
   async setHidden(conv: bigint, hidden: boolean): Promise<void> {
     await this.setSummary(Summary.of({ conv, hidden }), SUMMARY.HIDDEN);
+  }
+
+  private async unmark(conv: bigint): Promise<void> {
+    if (this.unmarking.has(conv)) return;
+    this.unmarking.add(conv);
+    await this.setMarkedUnread(conv, false).catch(() => undefined);
+    this.unmarking.delete(conv);
   }
 
   async setMarkedUnread(conv: bigint, markedUnread: boolean): Promise<void> {
@@ -471,7 +483,16 @@ export class Client {
   }
 
   private tell<K extends keyof ClientEvents>(name: K, event: ClientEvents[K]): void {
-    for (const told of this.heard.get(name) ?? []) (told as (event: ClientEvents[K]) => void)(event);
+    for (const told of this.heard.get(name) ?? []) {
+      try {
+        (told as (event: ClientEvents[K]) => void)(event);
+      } catch (error) {
+        // A fault of the app is the app's: it is reported as uncaught, and the engine goes on.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   private takeOutbox(rows: readonly OutboxRow[]): void {

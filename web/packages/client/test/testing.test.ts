@@ -1,7 +1,7 @@
 //! Clients over the server in memory: what the real one gives, without a process.
 
 import { kind } from "@tenon/wire";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Client, MemoryStore, shownOf, textMessage } from "../src/index.js";
 import { TestServer } from "../src/testing/index.js";
 
@@ -164,6 +164,27 @@ describe("server in memory", () => {
       if (changes) await edited;
       else await expect(edited).rejects.toMatchObject({ code: 6014 });
       await expect.poll(texts(ada, conv)).toEqual([changes ? "two" : "one"]);
+    }
+  });
+
+  it("a listener of the app that throws is reported, and everything else goes on", async () => {
+    const faults: unknown[] = [];
+    vi.stubGlobal("queueMicrotask", (act: () => void) => void Promise.resolve().then(act).catch((fault: unknown) => faults.push(fault)));
+    try {
+      const server = new TestServer();
+      const ada = await signedIn(server, "ada");
+      const seen: bigint[] = [];
+      ada.on("message", () => {
+        throw new Error("a fault of the app");
+      });
+      ada.on("message", ({ seq }) => seen.push(seq));
+      const conv = server.group("team", ["ada", "bob"]);
+      for (const text of ["one", "two"]) server.say(conv, "bob", text);
+      await expect.poll(() => seen).toEqual([1n, 2n]);
+      expect(ada.status.get().state).toBe("live");
+      await expect.poll(() => faults.length).toBe(2);
+    } finally {
+      vi.unstubAllGlobals();
     }
   });
 

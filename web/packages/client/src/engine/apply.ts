@@ -2,7 +2,7 @@
 
 import {
   CardUpdated, Content, ConversationAdded, ConversationChanged, type ConvMeta, eventType, flag, MembersChanged, MentionPointer, MessageRow, ModeChanged,
-  Moved, PinsChanged, ReactionsChanged, ReadMarked, ReadState, Receipt, ResetTo, SendFailed, SummaryChanged, type SyncEvent,
+  Moved, PinsChanged, ReactionsChanged, ReadMarked, ReadState, Receipt, ResetTo, role, SendFailed, SummaryChanged, type SyncEvent,
 } from "@tenon/wire";
 import type { Engine } from "../engine.js";
 import { max, tryDecode } from "../numbers.js";
@@ -116,7 +116,11 @@ function foldShared(e: Engine, event: SyncEvent): void {
     }
     case eventType.MEMBERS_CHANGED: {
       const changed = tryDecode(MembersChanged, body);
-      return change(changed && { rosterVer: max(row.meta?.rosterVer ?? 0n, changed.toRosterVer), memberCount: changed.memberCount });
+      if (changed === undefined) return;
+      const own = changed.members.find((member) => member.user === e.device.user && !member.gone);
+      if (own) row.role = own.role;
+      const owner = changed.members.find((member) => member.role === role.OWNER && !member.gone);
+      return change({ rosterVer: max(row.meta?.rosterVer ?? 0n, changed.toRosterVer), memberCount: changed.memberCount, ...(owner && { owner: owner.user }) });
     }
     case eventType.MODE_CHANGED: {
       const changed = tryDecode(ModeChanged, body);
@@ -156,7 +160,7 @@ function foldPlain(e: Engine, event: SyncEvent, now: Now): void {
     case eventType.READ_MARKED: {
       const read = tryDecode(ReadMarked, body)?.read;
       if (read === undefined) return;
-      conversationOf(e, conv).takeRead(read);
+      conversationOf(e, conv).takeReadMark(read);
       return readArrived(e, conv, read.readSeq, read.readPcnt);
     }
     case eventType.RECEIPT: {

@@ -71,6 +71,13 @@ export class Conversation {
     row.readPcnt = max(row.readPcnt, read.readPcnt);
   }
 
+  /** Takes a read mark of the user: it also ends "marked as unread". */
+  takeReadMark(read: ReadState): void {
+    this.takeRead(read);
+    const { row } = this;
+    if (row.summary?.markedUnread) row.summary = { ...row.summary, markedUnread: false };
+  }
+
   takeSummary(summary: Summary): void {
     if (this.row.summary === undefined || summary.ver > this.row.summary.ver) this.row.summary = summary;
   }

@@ -2,18 +2,19 @@
 //!
 //! Takes and gives: `client(name)` is a signed-in client whose link, store and tickets are this server's; `network` delays,
 //! cuts and loses. Nothing leaves the process and no real time is needed: with fake timers every test is exact.
-//! Invariants: what devices can see of order, numbers and outcomes is as of the real server.
-//! Not here: limits, policies, media, pull mode, sign-in over HTTP. A method or command that is not known is refused.
+//! Invariants: what apps see is what they see of the real server; one script plays against both (`test/parity`).
+//! Not here: media, sign-in over HTTP, accounts with rules of their own, damage. A method or command that is not known is refused.
 
-import { closeReason, concat, ConvKind, encodeFrame, type Ephemeral, type Frame, frameLimits, FrameReader, utf8 } from "@tenon/wire";
+import { closeReason, concat, ConvKind, encodeFrame, type Ephemeral, errorCode, type Frame, frameLimits, FrameReader, utf8, WireError } from "@tenon/wire";
 import { Client, type ClientOptions } from "../client.js";
 import { textMessage } from "../content.js";
 import type { Connect, SocketEvents } from "../driver.js";
 import type { Session } from "../session.js";
 import { MemoryStore } from "../store/memory.js";
 import type { TabGround } from "../tabs.js";
+import type { Rate, Rates } from "./limits.js";
 import { type Ground, ServerLink } from "./link.js";
-import { type Conversation, type Device, Town, type User } from "./town.js";
+import { type Conversation, type Device, inside, partOf, Town, type User } from "./town.js";
 
 /** Which way a frame goes. */
 export type Direction = "up" | "down";
@@ -57,8 +58,21 @@ const alone: TabGround = {
 
 /** What a test may choose of its server. */
 export interface TestServerOptions {
-  /** Edits, recalls and reactions work as the protocol says. The real server refuses them so far, and so does this one. */
+  /** Edits, recalls, reactions and signs of writing work as the protocol says. The real server has none of them so far. */
   readonly changes?: boolean;
+  /** A group with more members is read by pull; 500 unless told. */
+  readonly queueModeMembersMax?: number;
+  /** With at most this many it goes back to queues; 400 unless told. */
+  readonly pullModeMembersMin?: number;
+  /** How often one may send; without limit unless told. A command that comes too fast waits and comes again by itself. */
+  readonly rates?: Rates;
+}
+
+/** The way of a device into this server. */
+export interface Door {
+  readonly session: Session;
+  readonly connect: Connect;
+  readonly getToken: () => Promise<Uint8Array>;
 }
 
 /** The server. */
@@ -71,13 +85,19 @@ export class TestServer {
   private readonly wires = new Set<Wire>();
   private readonly town: Town;
 
-  constructor({ changes = false }: TestServerOptions = {}) {
-    this.town = new Town(
-      () => this.clock(),
-      (user) => this.linksOf(user).forEach((link) => link.pump()),
-      (device) => [...this.wires].filter(({ link }) => link.device === device).forEach(({ link }) => link.close(closeReason.SESSION_ENDED)),
-      changes,
-    );
+  constructor({ changes = false, queueModeMembersMax = 500, pullModeMembersMin = 400, rates = {} }: TestServerOptions = {}) {
+    const heralds = {
+      clock: () => this.clock(),
+      told: (user: User) => this.linksOf(user).forEach((link) => link.pump()),
+      moved: (c: Conversation) => this.wires.forEach(({ link }) => link.tip(c)),
+      removed: (device: Device) => [...this.wires].filter(({ link }) => link.device === device).forEach(({ link }) => link.close(closeReason.SESSION_ENDED, errorCode.session_ended)),
+    };
+    this.town = new Town(heralds, { changes, queueModeMembersMax, pullModeMembersMin, rates });
+  }
+
+  /** A person with an account, who begins to exist if not known; gives the id. */
+  user(name: string): bigint {
+    return this.town.user(name).id;
   }
 
   /** A new device of a person, who begins to exist if not known. */
@@ -87,11 +107,20 @@ export class TestServer {
     return { server: "memory:", credential: `${device.id}`, user: `${user.id}`, device: `${device.id}`, org: "1", name };
   }
 
+  /** What a client of this session needs to get in. */
+  door(session: Session): Door {
+    const getToken = async () => {
+      const device = this.town.devices.get(BigInt(session.device));
+      if (device === undefined || device.isRemoved) throw new WireError("ticket_invalid", "the device is not known");
+      return utf8(session.device);
+    };
+    return { session, connect: this.connect, getToken };
+  }
+
   /** A signed-in client on a device of its own; the same session again is the same device. */
   client(name: string, options: Partial<ClientOptions> = {}): Client {
     const session = options.session ?? this.session(name);
-    const getToken = async () => utf8(session.device);
-    return new Client({ stores: new MemoryStore(), connect: this.connect, getToken, ground: alone, ...options, session });
+    return new Client({ stores: new MemoryStore(), ground: alone, ...this.door(session), ...options, session });
   }
 
   /** A group with these people, the first as owner; gives its id. */
@@ -202,8 +231,8 @@ export class TestServer {
   private spread(from: ServerLink, ephemeral: Ephemeral): void {
     const c = this.town.conversations.get(ephemeral.conv);
     const sender = from.device?.user;
-    if (sender === undefined || !c?.members.has(sender.id)) return;
-    for (const id of c.members.keys()) {
+    if (!this.town.options.changes || sender === undefined || c === undefined || !partOf(c, sender.id)) return;
+    for (const id of inside(c)) {
       const user = this.town.users.get(id);
       if (user === undefined || user === sender) continue;
       for (const link of this.linksOf(user)) link.ephemeral({ ...ephemeral, sender: sender.id, atMs: BigInt(this.clock()) });
@@ -211,4 +240,4 @@ export class TestServer {
   }
 }
 
-export { ConvKind, type Conversation, type Device, type User };
+export { ConvKind, type Conversation, type Device, type Rate, type Rates, type User };

@@ -1,11 +1,13 @@
-//! One link as the server sees it: frames in, frames out. The network between is `network.ts`.
+//! One link as the server sees it: frames in, frames out. The network between is of the server (`index.ts`).
 
 import {
-  closeReason, type Cursor, encodeFrame, ErrorInfo, Close, Ephemeral, errorCode, EventBatch, type Frame, frameLimits, FrameReader, Hello, HelloAck, kind, type MessageType, Op, OpAck, Ping, Pong, ReadMarks, ReadMarksAck,
+  closeReason, ConvTips, type Cursor, EMPTY, encodeFrame, ErrorInfo, Close, Ephemeral, errorCode, EventBatch, type Frame, frameLimits, FrameReader, Hello, HelloAck, kind, type MessageType, Mode, Op, OpAck, Ping, Pong, ReadMarks, ReadMarksAck,
   ReadRequest, ReadResponse, Rebase, rebaseReason, Send, SendAck, Status, Subscribe, UnitAction, UnitState, WireError,
 } from "@tenon/wire";
-import { answer, listOf } from "./questions.js";
-import { type Device, type Outcome, type Town, UNIT, type User } from "./town.js";
+import { LIMITS } from "./limits.js";
+import { answer, listPage } from "./questions.js";
+import { type Conversation, type Device, partOf, type Town, UNIT, type User } from "./town.js";
+import { tipOf } from "./views.js";
 
 /** Events of one batch. */
 const BATCH_MAX = 100;
@@ -31,6 +33,8 @@ export class ServerLink {
   /** The next batch starts here; `undefined` while the device reads the list. */
   private from: bigint | undefined;
   private isEnded = false;
+  /** Lines of the first page of the list. */
+  private firstPage = 0;
 
   constructor(
     private readonly ground: Ground,
@@ -69,6 +73,12 @@ export class ServerLink {
       this.down(kind.EVENT_BATCH, EventBatch, EventBatch.of({ unit: UNIT, queueEpoch: user.queueEpoch, fromPts: this.from, toPts, events, more: toPts < tipPts, tipPts }));
       this.from = toPts;
     }
+  }
+
+  /** Tells how far a group is that is read by pull, if the user of this link is in it. */
+  tip(c: Conversation): void {
+    const user = this.device?.user;
+    if (user && this.from !== undefined && partOf(c, user.id)) this.down(kind.CONV_TIPS, ConvTips, { tips: [tipOf(c)] });
   }
 
   ephemeral(value: Ephemeral): void {
@@ -118,15 +128,17 @@ export class ServerLink {
     else if (hello.deviceEpoch !== device.epoch) return refuse(errorCode.device_epoch_stale, closeReason.AUTH_FAILED);
     else if (hello.connCtr <= device.connCtr) return refuse(errorCode.connection_stale, closeReason.AUTH_FAILED);
     device.connCtr = hello.connCtr;
+    device.seenMs = town.now();
     this.device = device;
     this.ground.welcome(this);
     const state = this.judge(device.user, hello.cursors.find((cursor) => cursor.unit === UNIT));
     this.down(
       kind.HELLO_ACK,
       HelloAck,
-      HelloAck.of({ proto: 1, session: device.id, serverMs: BigInt(this.ground.clock()), heartbeatS: 30, deviceEpoch: device.epoch, lastOpSeq: town.lastOp(device), user: device.user.id, org: 1n, units: [state.unit] }),
+      HelloAck.of({ proto: 1, session: device.id, serverMs: BigInt(this.ground.clock()), heartbeatS: 30, deviceEpoch: device.epoch, lastOpSeq: town.lastOp(device), user: device.user.id, org: 1n, units: [state.unit], tips: this.tips(device.user) }),
       id,
     );
+    this.firstPage = hello.firstPage;
     this.begin(device.user, state.reason);
   }
 
@@ -138,6 +150,7 @@ export class ServerLink {
     else if (cursor.queueEpoch !== user.queueEpoch) reason = rebaseReason.EPOCH;
     else if (cursor.pts > tipPts) reason = rebaseReason.AHEAD;
     else if (cursor.pts < user.trim) reason = rebaseReason.TRIMMED;
+    else if (tipPts - cursor.pts > BigInt(LIMITS.BACKLOG)) reason = rebaseReason.BACKLOG;
     this.from = reason === 0 ? cursor?.pts : undefined;
     const action = reason === 0 ? UnitAction.CONTINUE : UnitAction.REBASE;
     return { unit: UnitState.of({ unit: UNIT, queueEpoch: user.queueEpoch, tipPts, action }), reason };
@@ -146,7 +159,12 @@ export class ServerLink {
   private begin(user: User, reason: number): void {
     if (reason === 0) return this.pump();
     const tipPts = BigInt(user.queue.length);
-    this.down(kind.REBASE, Rebase, Rebase.of({ unit: UNIT, queueEpoch: user.queueEpoch, tipPts, reason, first: listOf(this.ground.town, user) }));
+    this.down(kind.REBASE, Rebase, Rebase.of({ unit: UNIT, queueEpoch: user.queueEpoch, tipPts, reason, first: listPage(this.ground.town, user, EMPTY, this.firstPage) }));
+  }
+
+  private tips(user: User): ReturnType<typeof tipOf>[] {
+    const all = [...this.ground.town.conversations.values()];
+    return all.filter((c) => c.mode === Mode.PULL && partOf(c, user.id)).map(tipOf);
   }
 
   private onSubscribe(ask: Subscribe): void {
@@ -160,22 +178,23 @@ export class ServerLink {
   private onSend(id: number, send: Send): void {
     if (this.device === undefined) return;
     const done = this.ground.town.send({ device: this.device, epoch: send.deviceEpoch, n: send.cid }, send);
-    if (done === undefined) return this.error(id, errorCode.absent);
-    this.down(kind.SEND_ACK, SendAck, SendAck.of({ conv: send.conv, cid: send.cid, cnt: done.seq, messageId: done.id, expectCid: done.expect, ...common(done) }), id);
+    if (typeof done === "number") return this.error(id, done);
+    const { status, code, seq, rev, ts, cnt, id: messageId, expect: expectCid, retryAfterMs } = done;
+    this.down(kind.SEND_ACK, SendAck, SendAck.of({ conv: send.conv, cid: send.cid, status: status as Status, code, seq, rev, ts, cnt, messageId, expectCid, retryAfterMs, unit: UNIT }), id);
   }
 
   private onOp(id: number, op: Op): void {
     if (this.device === undefined) return;
     const done = this.ground.town.op({ device: this.device, epoch: op.deviceEpoch, n: op.n }, op);
-    if (done === undefined) return this.error(id, errorCode.absent);
-    const { status, code, rev, id: made } = { ...common(done), id: done.id };
-    this.down(kind.OP_ACK, OpAck, OpAck.of({ conv: op.conv, n: op.n, status, code, rev, id: made, expectN: done.expect }), id);
+    if (typeof done === "number") return this.error(id, done);
+    const { status, code, rev, id: made, expect: expectN, retryAfterMs } = done;
+    this.down(kind.OP_ACK, OpAck, OpAck.of({ conv: op.conv, n: op.n, status: status as Status, code, rev, id: made, expectN, retryAfterMs, unit: UNIT }), id);
   }
 
   private onReadMarks(id: number, { marks }: ReadMarks): void {
     const user = this.device?.user;
     if (user === undefined) return;
-    for (const mark of marks) this.ground.town.read(user, mark.conv, mark.upToSeq, mark.atMs);
+    for (const mark of marks) this.ground.town.read(user, mark.conv, mark.upToSeq);
     this.down(kind.READ_MARKS_ACK, ReadMarksAck, ReadMarksAck.of({ done: marks.map((mark) => mark.conv) }), id);
   }
 
@@ -190,12 +209,10 @@ export class ServerLink {
     const user = this.device?.user;
     if (user === undefined) return;
     const units = [UnitState.of({ unit: UNIT, queueEpoch: user.queueEpoch, tipPts: BigInt(user.queue.length), action: UnitAction.CONTINUE })];
-    this.down(kind.PONG, Pong, Pong.of({ n: ping.n, serverMs: BigInt(this.ground.clock()), units, nextS: ping.nextS }));
+    this.down(kind.PONG, Pong, Pong.of({ n: ping.n, serverMs: BigInt(this.ground.clock()), units, nextS: ping.nextS, tips: this.tips(user) }));
   }
 
   private error(id: number, code: number): void {
     this.down(kind.ERROR, ErrorInfo, ErrorInfo.of({ code, text: "refused" }), id);
   }
 }
-
-const common = ({ status, code, seq, rev, ts }: Outcome) => ({ status: status as Status, code, seq, rev, ts });
