@@ -30,6 +30,8 @@ export interface BubbleProps extends BubbleActions {
   readonly quoted: MessageRow | undefined;
   readonly replies: number;
   readonly isLit: boolean;
+  /** The message right above, of the same group, quotes the same. */
+  readonly isQuoteAbove?: boolean;
   /** Answers to this message need no quote: they stand below it. */
   readonly thread?: bigint;
 }
@@ -68,7 +70,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
         {isFirst && !isOwn && !isDirect && <span className={`msg-name hue-${hueOf(row.sender)}`}>
             <PersonName person={sender} />
           </span>}
-        {row.replySeq > 0n && row.replySeq !== props.thread && <Quote conv={props.conv} seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
+        {row.replySeq > 0n && row.replySeq !== props.thread && !props.isQuoteAbove && <Quote conv={props.conv} seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
         <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
           {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} isMarkdown={row.kind === messageKind.MARKDOWN && shown.spans.length === 0} /> : <Other row={row} />}
           <span className="msg-meta" title={full(Number(row.ts), language)}>

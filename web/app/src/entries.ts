@@ -40,13 +40,20 @@ function put(entries: Entry[], before: Line | undefined, line: Line, next: Line 
   else if (line.outgoing) entries.push({ type: "outgoing", key: `out/${line.outgoing.local}`, outgoing: line.outgoing, isFirst, isLast });
 }
 
-/** The lowest row above the mark that somebody else wrote; none while rows between the mark and the window are missing. */
-function firstNewOf(rows: readonly MessageRow[], me: bigint, newAbove: bigint | undefined, isFloor: boolean): FirstNew {
-  const first = rows[0];
-  if (newAbove === undefined || first === undefined || !(isFloor || first.seq <= newAbove + 1n)) return undefined;
-  let lo = indexOf(rows, newAbove + 1n);
-  for (; lo < rows.length; lo++) if (rows[lo]?.sender !== me) return rows[lo];
+/** The lowest row above the mark that counts and that somebody else wrote; none while rows between the mark and the window are missing. */
+function firstNewOf({ rows, me, newAbove, newAboveCnt = -1n, isFloor }: Omit<EntriesOf, "outgoing">): FirstNew {
+  if (newAbove === undefined || !reachesMark(rows, { newAbove, newAboveCnt, isFloor })) return undefined;
+  for (let at = indexOf(rows, newAbove + 1n); at < rows.length; at++) {
+    const row = rows[at];
+    if (row && row.sender !== me && row.cnt > newAboveCnt) return row;
+  }
   return undefined;
+}
+
+/** True if nothing that is new lies above the rows. */
+export function reachesMark(rows: readonly MessageRow[], mark: { readonly newAbove: bigint; readonly newAboveCnt: bigint; readonly isFloor: boolean }): boolean {
+  const [first] = rows;
+  return first !== undefined && (mark.isFloor || first.seq <= mark.newAbove + 1n || first.cnt <= mark.newAboveCnt);
 }
 
 /** What decides the entries of a timeline. */
@@ -56,6 +63,8 @@ export interface EntriesOf {
   readonly me: bigint;
   /** The read mark when the chat was opened, if anything lay above it. */
   readonly newAbove: bigint | undefined;
+  /** What was counted up to here when the chat was opened is read: the rows of an archive lie above the mark and are not new. */
+  readonly newAboveCnt?: bigint;
   /** Nothing lies above the first row. */
   readonly isFloor: boolean;
 }
@@ -70,8 +79,9 @@ export class EntryBook {
   private starts: readonly number[] = [];
 
   /** Entries that did not change are the objects they were. */
-  take({ rows, outgoing, me, newAbove, isFloor }: EntriesOf): Entry[] {
-    const firstNew = firstNewOf(rows, me, newAbove, isFloor);
+  take(of: EntriesOf): Entry[] {
+    const { rows, outgoing, me } = of;
+    const firstNew = firstNewOf(of);
     // Changes at both ends are taken one after the other, so that what lies between stays.
     const held = this.rows[0]?.seq;
     if (held !== undefined && (rows[0]?.seq ?? held) < held) this.takeRows(rows.slice(indexOf(rows, held)), firstNew);

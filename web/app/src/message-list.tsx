@@ -10,7 +10,7 @@ import { EntryBook, replyCounts, rootOf, rowOf } from "./entries.js";
 import { useCalm, useClient, useLanguage, useWords } from "./hooks.js";
 import { guessOf, type ListEntry } from "./list/guess.js";
 import { ScrollPane } from "./list/scroll-pane.js";
-import { useJump } from "./list/use-jump.js";
+import { type ReadMark, useJump } from "./list/use-jump.js";
 import { useReading } from "./list/use-reading.js";
 import { number } from "./time.js";
 import { Icon } from "./views/icon.js";
@@ -42,7 +42,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
   const replies = useMemo(() => replyCounts(view.rows), [view.rows]);
   const [book] = useState(() => new EntryBook());
   const entries = useMemo<ListEntry[]>(
-    () => [HEAD, ...book.take({ rows: view.rows, outgoing: view.outgoing, me: client.me, newAbove, isFloor: view.isFloor })],
+    () => [HEAD, ...book.take({ rows: view.rows, outgoing: view.outgoing, me: client.me, newAbove: newAbove?.seq, newAboveCnt: newAbove?.cnt ?? 0n, isFloor: view.isFloor })],
     [book, view, client, newAbove],
   );
   const [pane] = useState(() => new ScrollPane<ListEntry>(guessOf, (entry) => entry.type === "row" || entry.type === "outgoing"));
@@ -87,6 +87,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
         isDirect={isDirect}
         isReadByPeer={isDirect && (line?.peerReadSeq ?? 0n) >= row.seq}
         quoted={row.replySeq > 0n ? rowOf(view.rows, row.replySeq) : undefined}
+        isQuoteAbove={!entry.isFirst && row.replySeq > 0n && rowOf(view.rows, row.seq - 1n)?.replySeq === row.replySeq}
         replies={replies.get(row.seq) ?? 0}
         isLit={lit === row.seq}
         onReply={onReply}
@@ -179,9 +180,9 @@ function DayPill({ pane, entries }: { readonly pane: ScrollPane<ListEntry>; read
 }
 
 /** The read mark as it was when the chat was opened, if something lay above it. */
-function useNewAbove(line: ListLine | undefined): bigint | undefined {
-  const held = useRef<{ readonly mark: bigint | undefined }>(undefined);
-  if (held.current === undefined && line?.meta !== undefined) held.current = { mark: line.unread > 0n ? line.readSeq : undefined };
+function useNewAbove(line: ListLine | undefined): ReadMark | undefined {
+  const held = useRef<{ readonly mark: ReadMark | undefined }>(undefined);
+  if (held.current === undefined && line?.meta !== undefined) held.current = { mark: line.unread > 0n ? { seq: line.readSeq, cnt: line.readCnt } : undefined };
   return held.current?.mark;
 }
 

@@ -39,10 +39,11 @@ export function NewChat({ mode, onClose }: { readonly mode: "chat" | "group"; re
       {isGroup && (
         <label className="field">
           <span>{words("groupName")}</span>
-          <input value={title} onChange={(e) => setTitle(e.target.value)} maxLength={80} />
+          <input value={title} onChange={(e) => setTitle(e.target.value)} maxLength={80} autoFocus data-focus />
         </label>
       )}
       <PersonPicker
+        hasLabel={isGroup}
         chosen={chosen}
         without={[]}
         isSingle={!isGroup}

@@ -24,9 +24,11 @@ export interface PersonPickerProps {
   readonly without: readonly bigint[];
   /** One person is enough: choosing replaces. */
   readonly isSingle?: boolean;
+  /** The field stands below others: it says what it is for, and the first of them has the focus. */
+  readonly hasLabel?: boolean;
 }
 
-export function PersonPicker({ chosen, onChange, without, isSingle = false }: PersonPickerProps) {
+export function PersonPicker({ chosen, onChange, without, isSingle = false, hasLabel = false }: PersonPickerProps) {
   const client = useClient();
   const words = useWords();
   const [text, setText] = useState("");
@@ -75,6 +77,11 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
   }, [client, known, without, chosen, wanted]);
   return (
     <div className="picker" ref={box} onKeyDown={walk}>
+      {hasLabel && (
+        <span className="picker-label" aria-hidden="true">
+          {words("peopleToAdd")}
+        </span>
+      )}
       <div className="picker-box">
         {chosen.map((user) => (
           <Chip key={`${user}`} user={user} onRemove={() => onChange(chosen.filter((one) => one !== user))} />
@@ -87,8 +94,8 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
           aria-label={words("peopleToAdd")}
           autoCapitalize="none"
           spellCheck={false}
-          autoFocus
-          data-focus
+          autoFocus={!hasLabel}
+          data-focus={hasLabel ? undefined : true}
         />
         {wanted !== "" && (
           <button type="button" className="icon-button" aria-label={words("add")} onClick={() => void look()}>
@@ -109,7 +116,7 @@ export function PersonPicker({ chosen, onChange, without, isSingle = false }: Pe
                   <strong>
                     <PersonName person={person} />
                   </strong>
-                  <small>{person.login}</small>
+                  <small>@{person.login}</small>
                 </span>
               </button>
             </li>

@@ -135,6 +135,9 @@ function Notifications() {
   );
 }
 
+/** Devices that are shown until all are asked for; a long list would push everything below out of sight. */
+const DEVICES_SHOWN = 4;
+
 /** Names of device kinds by number. */
 const KINDS: readonly Word[] = ["app", "phone", "tablet", "desktop", "webBrowser", "app"];
 
@@ -145,6 +148,7 @@ function Devices() {
   const [devices, setDevices] = useState<Device[]>();
   const [asked, setAsked] = useState<Device>();
   const [fault, setFault] = useState<Word>();
+  const [isWhole, setWhole] = useState(false);
   const read = useCallback(() => {
     client.devices().then(setDevices, (error: unknown) => setFault(wordOf(error)));
   }, [client]);
@@ -170,7 +174,7 @@ function Devices() {
       </p>
       <ul className="people">
         {devices === undefined && !fault && <li className="skeleton" />}
-        {devices?.map((device) => (
+        {devices?.slice(0, isWhole ? undefined : DEVICES_SHOWN).map((device) => (
           <li key={`${device.id}`}>
             <span className="person is-still">
               <span className={`avatar is-plain${device.isOnline ? " is-online" : ""}`}>
@@ -191,6 +195,11 @@ function Devices() {
           </li>
         ))}
       </ul>
+      {!isWhole && devices !== undefined && devices.length > DEVICES_SHOWN && (
+        <button type="button" className="button is-small" onClick={() => setWhole(true)}>
+          {words("allDevices", { n: devices.length })}
+        </button>
+      )}
       {asked && (
         <Confirm
           title={words("signOutDevice", { name: nameOf(asked) })}

@@ -115,6 +115,7 @@ export const words = {
   themeDark: ["Dark", "深色"],
   language: ["Language", "语言"],
   devices: ["Devices", "设备"],
+  allDevices: ["Show all {n} devices", "显示全部 {n} 台设备"],
   thisDevice: ["This device", "此设备"],
   activeNow: ["Active now", "当前在线"],
   lastSeen: ["Last seen {time}", "上次在线 {time}"],

@@ -122,6 +122,20 @@ describe("a book of entries", () => {
     expect([has(50n, false), has(50n, true), has(99n, false), has(110n, false), has(119n, false)]).toEqual([false, true, true, true, false]);
     expect(entriesOf(list, [], 9n, undefined).some((entry) => entry.type === "new")).toBe(false);
   });
+
+  it("draws the line above what counts: an archive that nobody read is not new", () => {
+    const list = rows(1, 60).map((row) => (row.seq <= 50n ? { ...row, cnt: 0n } : { ...row, cnt: row.seq - 50n }));
+    const firstNew = (some: readonly MessageRow[], newAboveCnt: bigint) => {
+      const made = new EntryBook().take({ rows: some, outgoing: [], me: 99n, newAbove: 0n, newAboveCnt, isFloor: false });
+      const next = made[made.findIndex((entry) => entry.type === "new") + 1];
+      return next?.type === "row" ? Number(next.row.seq) : undefined;
+    };
+    expect(firstNew(list, 0n)).toBe(51);
+    expect(firstNew(list, 4n)).toBe(55);
+    // What is new begins above these rows.
+    expect(firstNew(list.slice(52), 0n)).toBeUndefined();
+    expect(firstNew(list.slice(52), 4n)).toBe(55);
+  });
 });
 
 describe("a calm value", () => {

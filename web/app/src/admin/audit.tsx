@@ -74,7 +74,7 @@ function useColumns(): readonly Column<AuditEntry>[] {
   const language = useLanguage();
   return [
     { name: words("auditWhen"), cell: (entry) => <span className="when">{moment(entry.at_ms, language)}</span> },
-    { name: words("auditWho"), cell: (entry) => actorName(entry.actor) ?? <em>{words("operator")}</em> },
+    { name: words("auditWho"), cell: (entry) => actorName(entry.actor) ?? <em className="when">{words("operator")}</em> },
     { name: words("auditWhat"), cell: (entry) => <Tag tone={subjectOf(entry.action) === "user" ? "accent" : "plain"}>{deedOf(entry.action, words)}</Tag> },
     { name: words("auditTarget"), cell: (entry) => entry.target && <Long text={entry.target} /> },
     { name: words("auditDetail"), cell: (entry) => entry.detail && <Long text={entry.detail} /> },

@@ -2,6 +2,7 @@
 
 import type { Timeline, TimelineView } from "@tenon/client";
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { reachesMark } from "../entries.js";
 import type { ListEntry } from "./guess.js";
 import type { ScrollPane } from "./scroll-pane.js";
 
@@ -17,7 +18,13 @@ export interface JumpOf {
   readonly view: TimelineView;
   readonly pane: ScrollPane<ListEntry>;
   /** The read mark when the chat was opened, if anything lay above it. */
-  readonly newAbove: bigint | undefined;
+  readonly newAbove: ReadMark | undefined;
+}
+
+/** Up to where a chat was read: a place, and what was counted there. */
+export interface ReadMark {
+  readonly seq: bigint;
+  readonly cnt: bigint;
 }
 
 /** The way up to what is new, while it lies above the screen. */
@@ -57,8 +64,7 @@ export function useJump({ timeline, view, pane, newAbove }: JumpOf) {
 function useOpening({ timeline, view, pane, newAbove }: JumpOf): { readonly isPlaced: boolean; readonly unread: UnreadAbove | undefined } {
   const [isDone, setDone] = useState(newAbove === undefined);
   const [isFar, setFar] = useState(false);
-  const first = view.rows[0]?.seq ?? 0n;
-  const isReached = newAbove !== undefined && first > 0n && (view.isFloor || first <= newAbove + 1n);
+  const isReached = newAbove !== undefined && reachesMark(view.rows, { newAbove: newAbove.seq, newAboveCnt: newAbove.cnt, isFloor: view.isFloor });
   const pages = useRef(0);
   useLayoutEffect(() => {
     if (isDone || newAbove === undefined || !view.isVerified || view.isLoading) return;
@@ -78,13 +84,18 @@ function useOpening({ timeline, view, pane, newAbove }: JumpOf): { readonly isPl
     const index = pane.layout.indexOf("new");
     return index < 0 ? !isReached : index < pane.get().firstShown;
   });
+  const last = view.rows.at(-1);
+  const count = newAbove === undefined ? 0n : (last?.cnt ?? 0n) - newAbove.cnt;
   const go = () => {
-    void timeline.jumpTo((newAbove ?? 0n) + 1n).then(async (isThere) => {
+    if (newAbove === undefined) return;
+    // Above the mark of somebody who never read may lie an archive; no more is new than what was counted.
+    const atMost = (last?.seq ?? 0n) - count + 1n;
+    void timeline.jumpTo(newAbove.seq === 0n && atMost > 1n ? atMost : newAbove.seq + 1n).then(async (isThere) => {
       if (!isThere) return;
       await show(pane, "new", 0.25);
       setFar(false);
     });
   };
-  const unread = isFar && isAbove && newAbove !== undefined ? { count: (view.rows.at(-1)?.seq ?? 0n) - newAbove, go, dismiss: () => setFar(false) } : undefined;
+  const unread = isFar && isAbove && newAbove !== undefined ? { count, go, dismiss: () => setFar(false) } : undefined;
   return { isPlaced: isDone, unread };
 }

@@ -54,6 +54,7 @@ export class Conversation {
       rev: row.rev,
       known: row.known,
       readSeq: row.readSeq,
+      readCnt: max(row.readCnt, row.floorCnt),
       peerReadSeq: row.peerReadSeq,
       mentionSeq: row.mentionSeq,
       sortTs: row.sortTs,

@@ -150,6 +150,8 @@ export interface ListLine {
   readonly rev: bigint;
   readonly known: bigint;
   readonly readSeq: bigint;
+  /** What is counted up to here is read, or lies before everything visible. Of an archive nothing is counted. */
+  readonly readCnt: bigint;
   readonly peerReadSeq: bigint;
   readonly mentionSeq: bigint;
   readonly sortTs: bigint;
