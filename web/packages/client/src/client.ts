@@ -407,7 +407,7 @@ export class Client {
     this.takeOutbox(snapshot.outbox);
     this.failed = snapshot.failed;
     for (const conv of this.previews.keys()) void this.readPreview(conv);
-    for (const { timeline } of this.timelines.values()) timeline.changed();
+    for (const { timeline } of this.timelines.values()) void timeline.renewed();
     this.sort();
     this.watch();
     this.tellOutgoing();

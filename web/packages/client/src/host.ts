@@ -14,6 +14,7 @@ import { Changes } from "./changes.js";
 import { cryptoRandom, type Random } from "./random.js";
 import { isDone, type OutboxRow, type Settled } from "./rows.js";
 import { type RowRange, type Store, StoreDamaged, type StoreOp } from "./store.js";
+import { OPENED } from "./store/evict.js";
 
 /** A command that is answered. */
 export type Wish = WithoutTicket<Extract<Command, { ticket: number }>>;
@@ -109,6 +110,8 @@ export class Host implements Port {
   /** Tokens of commands that are in the engine, but in no transaction yet. */
   private readonly tokens = new Map<bigint, string>();
   private values = new Map<string, unknown>();
+  /** Conversations on a screen. */
+  private open: readonly bigint[] = [];
   private nextTicket = 1;
   private state: ConnectionState = { type: "connecting" };
   private isListComplete = false;
@@ -162,6 +165,13 @@ export class Host implements Port {
     return asked;
   }
 
+  /** When a conversation was opened last: a full disk gives up the rows of others first. */
+  private noteOpened(open: readonly bigint[]): void {
+    const fresh = open.filter((conv) => !this.open.includes(conv));
+    this.open = open;
+    if (fresh.length > 0) void this.putValues(fresh.map((conv) => [`${OPENED}${conv}`, Date.now()] as const)).catch(() => undefined);
+  }
+
   private askNow(wish: Wish, token: string | undefined): Promise<Answer> {
     const ticket = this.nextTicket;
     this.nextTicket += 1;
@@ -172,6 +182,7 @@ export class Host implements Port {
   }
 
   tell(hint: Hint): void {
+    if (hint.type === "watch") this.noteOpened(hint.watch.open);
     this.driver.command(hint);
   }
 

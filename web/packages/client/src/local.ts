@@ -41,12 +41,20 @@ export const onlyStore = (store: Store): StoreSource => ({
 /** Databases of one account that were set aside at most; older ones go. */
 const ASIDE_MAX = 2;
 
+/** Shares of the message rows that go while the disk stays full; then it is given up. */
+const SHARES = [0.25, 0.5, 1];
+/** A disk that is full again after this long begins with the first share, milliseconds. */
+const FULL_AGAIN = 60_000;
+
 const textOf = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error));
 const isFull = (error: unknown): boolean => error instanceof Error && error.name === "QuotaExceededError";
 
 /** Databases `name`, `name~1`, `name~2` ...: the highest is the one in use, the others were set aside. */
 export class LocalStores implements StoreSource {
   private failures = 0;
+  /** Steps of `SHARES` taken since the disk was full for the first time, and when it was so last. */
+  private evictions = 0;
+  private fullAtMs = 0;
 
   constructor(
     private readonly name: string,
@@ -58,17 +66,26 @@ export class LocalStores implements StoreSource {
   }
 
   async after(failed: Store, error: unknown): Promise<Opened | undefined> {
-    this.failures += 1;
     const why = textOf(error);
-    if (this.failures === 1 && isFull(error)) {
-      // Message rows are the bulk and the server has them too.
-      const isFreed = await failed.evict().then(() => true, () => false);
-      if (isFreed) return { store: failed, storage: { type: "disk", isNew: false, why } };
-    }
+    if (isFull(error)) {
+      if (await this.makeRoom(failed)) return { store: failed, storage: { type: "disk", isNew: false, why } };
+    } else this.failures += 1;
     failed.close();
     if (failed instanceof IndexedStore && failed.isTakenAway) return undefined;
     if (this.failures > 2 || isFull(error)) return inMemory(why);
     return this.openDisk(why).catch((next: unknown) => inMemory(textOf(next)));
+  }
+
+  /** Message rows are the bulk and the server has them too: some go, and more of them if that was not enough. */
+  private async makeRoom(store: Store): Promise<boolean> {
+    const now = Date.now();
+    if (now - this.fullAtMs > FULL_AGAIN) this.evictions = 0;
+    this.fullAtMs = now;
+    for (let share = SHARES[this.evictions]; share !== undefined; share = SHARES[this.evictions]) {
+      this.evictions += 1;
+      if ((await store.evict(share).catch(() => 0)) > 0) return true;
+    }
+    return false;
   }
 
   async destroy(): Promise<void> {

@@ -64,8 +64,9 @@ export interface Store {
   values(): Promise<Map<string, unknown>>;
   /** Keeps values, or forgets those that are `undefined`, in one transaction; durable when it resolves. */
   putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void>;
-  /** Gives up message rows and verified history, which the server has too; never conversations, outbox or events. */
-  evict(): Promise<void>;
+  /** Gives up at least this share (0 to 1) of the message rows, oldest first (`store/evict.ts`), and what intervals say of
+   * them, in one transaction; never conversations, outbox or events. Gives how many rows went. */
+  evict(share: number): Promise<number>;
   /** Closes the store; nothing is called after it. */
   close(): void;
   /** Forgets everything for good: sign-out. */

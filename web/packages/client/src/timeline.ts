@@ -13,6 +13,8 @@ import { Value } from "./value.js";
 
 /** Rows of one page. */
 const PAGE = 50;
+/** Rows of a page that covers a window again. */
+const COVER_PAGE = 100;
 /** Rows read from the store at once. */
 const READ_MAX = 2_000;
 /** Rows shown before a message that was jumped to. */
@@ -89,6 +91,19 @@ export class Timeline {
     if (this.range !== undefined && hi < this.range.lo) return;
     this.note(lo, hi);
     void this.refresh();
+  }
+
+  /** Another engine answers, and its store may have given rows up: what the window shows is had again before it is read. */
+  async renewed(): Promise<void> {
+    this.place += 1;
+    const mine = this.place;
+    const isWhole = await this.cover();
+    if (mine !== this.place) return;
+    if (!isWhole) {
+      this.range = undefined;
+      this.show({ isTip: true });
+    }
+    this.changed();
   }
 
   /** The list of outgoing messages changed. */
@@ -169,6 +184,17 @@ export class Timeline {
       .catch(() => []);
     if (this.range === undefined) this.show({ rows, isLoading: rows.length === 0 });
     this.changed();
+  }
+
+  /** Asks for everything between the ends of the window; false if a part of it cannot be had now. */
+  private async cover(): Promise<boolean> {
+    const { range, place } = this;
+    for (let above = (range?.lo ?? 1n) - 1n; range !== undefined && above < range.hi; ) {
+      const answer = await this.ask({ aboveSeq: above, belowSeq: range.hi + 1n, limit: COVER_PAGE, isUpward: true });
+      if (place !== this.place || answer === undefined || answer.hi <= above) return false;
+      above = answer.hi;
+    }
+    return true;
   }
 
   private note(lo: bigint, hi: bigint): void {

@@ -1,6 +1,7 @@
 //! Where rows live: stores that are damaged, refused, full or taken away, and what the host makes of it.
 
 import "fake-indexeddb/auto";
+import { MessageRow } from "@tenon/wire";
 import { IDBFactory } from "fake-indexeddb";
 import { describe, expect, it } from "vitest";
 import { type Connect, Host, IndexedStore, LocalStores, MemoryStore, type Notice, onlyStore, type Store, StoreDamaged, type StoreOp, type StoreSource, textMessage } from "../src/index.js";
@@ -72,11 +73,17 @@ describe("local stores", () => {
     expect((await new LocalStores("a", refusing).open()).storage).toEqual({ type: "memory", why: "SecurityError" });
   });
 
-  it("a full disk first gives up message rows, then goes to memory", async () => {
+  it("a full disk gives up message rows, more and more of them, then goes to memory", async () => {
     const local = new LocalStores("a", new IDBFactory());
     const { store } = await local.open();
-    const evicted = await local.after(store, named("QuotaExceededError"));
-    expect(evicted?.store).toBe(store);
+    const rows = Array.from({ length: 100 }, (_, n): StoreOp => ({ type: "message", conv: 7n, row: MessageRow.of({ seq: BigInt(n + 1), ver: 1n }) }));
+    await store.commit([{ type: "device", row: device }, ...rows]);
+    const left: number[] = [];
+    for (let n = 0; n < 3; n++) {
+      expect((await local.after(store, named("QuotaExceededError")))?.store).toBe(store);
+      left.push((await store.messages({ conv: 7n, lo: 0n, hi: 999n, limit: 999, isUpward: true })).length);
+    }
+    expect(left).toEqual([75, 37, 0]);
     const memory = await local.after(store, named("QuotaExceededError"));
     expect([memory?.store instanceof MemoryStore, memory?.storage.type]).toEqual([true, "memory"]);
   });

@@ -63,6 +63,9 @@ export function useConversations({ filter, window = Number.POSITIVE_INFINITY }: 
 /** One line of the list; `undefined` while the user is no member. */
 export const useConversation = (conv: bigint): ListLine | undefined => useReadable(useClient().conversation(conv));
 
+/** Up to where the other one of a direct conversation has read; 0 = nothing, and in every group. */
+export const usePeerRead = (conv: bigint): bigint => useConversation(conv)?.peerReadSeq ?? 0n;
+
 /** A user; the name is empty until it is known. */
 export const usePerson = (user: bigint): Person => useReadable(useClient().people.person(user));
 
@@ -109,18 +112,27 @@ export interface Messages {
   readonly isLoading: boolean;
   /** Nothing visible lies above the first row. */
   readonly isFloor: boolean;
+  /** Nothing lies below the last row but what is on its way out; false after a jump away from the newest messages. */
+  readonly isTip: boolean;
   /** False while the rows are only what happens to be stored. */
   readonly isVerified: boolean;
   /** Reads one page above; resolves when it is shown. */
   readonly loadOlder: () => Promise<void>;
+  /** Reads one page below a window that jumped away; resolves when it is shown. */
+  readonly loadNewer: () => Promise<void>;
+  /** Moves the window to a message; false if its page cannot be had now. Rows come in one piece: there is never a hole. */
+  readonly jumpTo: (seq: bigint) => Promise<boolean>;
+  /** Moves the window back to the newest messages. */
+  readonly toTip: () => Promise<void>;
   /** The user has read up to here. */
   readonly markRead: (seq: bigint) => void;
 }
 
 const nothing = new Value<TimelineView>({ rows: [], outgoing: [], isFloor: false, isTip: true, isLoading: true, isVerified: false });
 
-/** The newest messages of a conversation, as long as the component is on the screen. */
-export function useMessages(conv: bigint): Messages {
+/** A window of messages, as long as the component is on the screen: the newest ones, or those around the message `at`, to
+ * which it goes again when `at` changes. */
+export function useMessages(conv: bigint, at = 0n): Messages {
   const client = useClient();
   const [timeline, setTimeline] = useState<Timeline>();
   useEffect(() => {
@@ -129,10 +141,19 @@ export function useMessages(conv: bigint): Messages {
   }, [client, conv]);
   // Between two conversations the window of the old one must not be shown as that of the new one.
   const isCurrent = timeline?.conv === conv;
+  // A message that this device has not heard of yet, as from a notice, is gone to once it has.
+  const tipSeq = useConversation(conv)?.tipSeq ?? 0n;
+  const isKnown = at > 0n && at <= tipSeq;
+  useEffect(() => {
+    if (isCurrent && isKnown) void timeline.jumpTo(at);
+  }, [timeline, isCurrent, isKnown, at]);
   const view = useReadable(isCurrent ? timeline.view : nothing);
   const loadOlder = useCallback(() => timeline?.loadOlder() ?? Promise.resolve(), [timeline]);
+  const loadNewer = useCallback(() => timeline?.loadNewer() ?? Promise.resolve(), [timeline]);
+  const jumpTo = useCallback(async (seq: bigint) => (await timeline?.jumpTo(seq)) ?? false, [timeline]);
+  const toTip = useCallback(() => timeline?.toTip() ?? Promise.resolve(), [timeline]);
   const markRead = useCallback((seq: bigint) => client.markRead(conv, seq), [client, conv]);
-  return useMemo(() => ({ ...view, loadOlder, markRead }), [view, loadOlder, markRead]);
+  return useMemo(() => ({ ...view, loadOlder, loadNewer, jumpTo, toTip, markRead }), [view, loadOlder, loadNewer, jumpTo, toTip, markRead]);
 }
 
 /** What a text message may carry. */

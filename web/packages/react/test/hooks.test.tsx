@@ -7,7 +7,7 @@ import { act as reactAct, type ReactNode, StrictMode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Conversations, type Messages, type Sending, TenonProvider, useClient, useConnectionState, useConversation, useConversations, useMembers, useMessages, usePerson, useSend, useUnread } from "../src/index.js";
+import { type Conversations, type Messages, type Sending, TenonProvider, useClient, useConnectionState, useConversation, useConversations, useMembers, useMessages, usePeerRead, usePerson, useSend, useUnread } from "../src/index.js";
 
 /** React draws everything before it resolves; what the server does in between is nobody's act. */
 async function act(doing: () => Promise<unknown>): Promise<void> {
@@ -133,6 +133,67 @@ describe("hooks", () => {
     await until(() => seen).toEqual(["live", "team", 2, "bob", true]);
     server.network.down();
     await until(() => seen[0]).toBe("backoff");
+  });
+
+  it("jumps to a message, goes on in both directions, and back to the newest", async () => {
+    for (let n = 1; n <= 300; n++) server.say(conv, "bob", `${n}`);
+    let messages!: Messages;
+    const ends = () => [messages.rows[0]?.seq, messages.rows.at(-1)?.seq, messages.isTip];
+    function Chat({ at }: { readonly at?: bigint }) {
+      messages = useMessages(conv, at);
+      return null;
+    }
+    await draw(<Chat />);
+    await until(ends).toEqual([251n, 300n, true]);
+    await act(async () => expect(await messages.jumpTo(100n)).toBe(true));
+    await until(ends).toEqual([76n, 150n, false]);
+    await act(async () => messages.loadNewer());
+    await act(async () => messages.loadOlder());
+    await until(ends).toEqual([26n, 200n, false]);
+    // What comes meanwhile is not shown behind a hole.
+    server.say(conv, "bob", "301");
+    await until(() => ada.conversation(conv).get()?.tipSeq).toBe(301n);
+    expect(ends()).toEqual([26n, 200n, false]);
+    await act(async () => messages.toTip());
+    await until(ends).toEqual([252n, 301n, true]);
+    await act(async () => expect(await messages.jumpTo(5_000n)).toBe(false));
+    await until(ends).toEqual([252n, 301n, true]);
+    await draw(<Chat at={40n} />);
+    await until(ends).toEqual([16n, 90n, false]);
+    await draw(<Chat at={200n} />);
+    await until(ends).toEqual([176n, 250n, false]);
+  });
+
+  it("a window that begins at a message, also at one that is not known yet", async () => {
+    for (let n = 1; n <= 300; n++) server.say(conv, "bob", `${n}`);
+    await until(() => ada.conversation(conv).get()?.tipSeq).toBe(300n);
+    let messages!: Messages;
+    const ends = () => [messages.rows[0]?.seq, messages.rows.at(-1)?.seq, messages.isTip];
+    function Chat({ at }: { readonly at: bigint }) {
+      messages = useMessages(conv, at);
+      return null;
+    }
+    await draw(<Chat at={100n} />);
+    await until(ends).toEqual([76n, 150n, false]);
+    await draw(<Chat at={301n} />);
+    expect(ends()).toEqual([76n, 150n, false]);
+    server.say(conv, "bob", "301");
+    await until(() => [messages.rows.some((row) => row.seq === 301n), messages.isTip]).toEqual([true, true]);
+  });
+
+  it("how far the other one of a direct conversation has read", async () => {
+    const direct = server.direct("ada", "bob");
+    server.say(direct, "ada", "hi");
+    let read = -1n;
+    function Chat() {
+      read = usePeerRead(direct);
+      return null;
+    }
+    await draw(<Chat />);
+    await until(() => ada.conversation(direct).get()?.tipSeq).toBe(1n);
+    expect(read).toBe(0n);
+    bob.markRead(direct, 1n);
+    await until(() => read).toBe(1n);
   });
 
   it("another conversation never shows rows of the one before", async () => {

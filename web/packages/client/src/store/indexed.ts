@@ -9,6 +9,7 @@ import { U64_MAX } from "../numbers.js";
 import type { ConversationRow, DeviceRow, EventRow, IntervalRow, Loaded, OutboxRow, ReadPendingRow, StreamRow } from "../rows.js";
 import { changed, privateVer, type RowRange, type Store, StoreDamaged, type StoreOp } from "../store.js";
 import { checkLoaded, checkMessages } from "./check.js";
+import { type HeldRows, intervalsAbove, OPENED, planEviction } from "./evict.js";
 
 /** Schema of the database; a new one migrates forward in `onupgradeneeded`. */
 const SCHEMA = 1;
@@ -141,12 +142,28 @@ export class IndexedStore implements Store {
     await done;
   }
 
-  async evict(): Promise<void> {
-    const tables = ["message", "private", "interval", "opaque"] as const;
-    const tx = this.db.transaction(tables, "readwrite", { durability: "strict" });
+  async evict(share: number): Promise<number> {
+    const tx = this.db.transaction(["message", "private", "interval", "opaque", "value"], "readwrite", { durability: "strict" });
     const done = finished(tx);
-    for (const table of tables) tx.objectStore(table).clear();
+    const [messages, intervals, values] = [tx.objectStore("message"), tx.objectStore("interval"), tx.objectStore("value")];
+    const openedKeys = IDBKeyRange.bound(OPENED, `${OPENED}~`);
+    const [keys, spans, openedBy, openedAt] = await Promise.all([
+      request(messages.getAllKeys()),
+      request(intervals.getAll() as IDBRequest<{ conv: bigint; intervals: IntervalRow[] }[]>),
+      request(values.getAllKeys(openedKeys)),
+      request(values.getAll(openedKeys) as IDBRequest<unknown[]>),
+    ]);
+    const opened = new Map(openedBy.map((at, n) => [String(at).slice(OPENED.length), Number(openedAt[n])]));
+    const held = heldOf(keys.map(String), (conv) => opened.get(`${conv}`) ?? 0);
+    for (const { conv, hi } of planEviction(held, share)) {
+      messages.delete(IDBKeyRange.bound(key(conv, 0n), key(conv, hi)));
+      tx.objectStore("private").delete(IDBKeyRange.bound(key(conv, 0n, 0n), key(conv, hi, U64_MAX)));
+      apply(tx, { type: "intervals", conv, intervals: intervalsAbove(spans.find((span) => span.conv === conv)?.intervals ?? [], hi) });
+    }
+    if (share >= 1) tx.objectStore("opaque").clear();
+    const left = await request(messages.count());
     await done;
+    return keys.length - left;
   }
 
   close(): void {
@@ -157,6 +174,18 @@ export class IndexedStore implements Store {
     this.db.close();
     await request(this.factory.deleteDatabase(this.name));
   }
+}
+
+/** What is held of each conversation, by the rising keys of its messages. */
+function heldOf(keys: readonly string[], openedMs: (conv: bigint) => number): HeldRows[] {
+  const seqs = new Map<string, bigint[]>();
+  for (const at of keys) {
+    const conv = at.slice(0, 16);
+    const held = seqs.get(conv) ?? [];
+    seqs.set(conv, held);
+    held.push(BigInt(`0x${at.slice(16)}`));
+  }
+  return [...seqs].map(([at, all]) => ({ conv: BigInt(`0x${at}`), seqs: all, openedMs: openedMs(BigInt(`0x${at}`)) }));
 }
 
 type MessageOp = Extract<StoreOp, { type: "message" | "change" | "gone" | "private" }>;

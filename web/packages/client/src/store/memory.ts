@@ -4,6 +4,7 @@ import type { MessageRow, PrivateMessage } from "@tenon/wire";
 import { compare } from "../numbers.js";
 import type { ConversationRow, DeviceRow, EventRow, IntervalRow, Loaded, OpaqueRow, OutboxRow, ReadPendingRow, StreamRow } from "../rows.js";
 import { changed, privateVer, type RowRange, type Store, type StoreOp } from "../store.js";
+import { intervalsAbove, OPENED, planEviction } from "./evict.js";
 
 /** Keeps copies of rows in maps; what was committed survives the engine, not the page. */
 export class MemoryStore implements Store {
@@ -60,9 +61,18 @@ export class MemoryStore implements Store {
     }
   }
 
-  async evict(): Promise<void> {
-    for (const map of [this.intervals, this.rows, this.private]) map.clear();
-    this.opaque.clear();
+  async evict(share: number): Promise<number> {
+    const opened = (conv: bigint) => Number(this.kept.get(`${OPENED}${conv}`) ?? 0);
+    const held = [...this.rows].map(([conv, rows]) => ({ conv, seqs: [...rows.keys()].sort(compare), openedMs: opened(conv) }));
+    let gone = 0;
+    for (const { conv, hi } of planEviction(held, share)) {
+      const rows = this.rows.get(conv) ?? new Map<bigint, MessageRow>();
+      for (const seq of [...rows.keys()].filter((one) => one <= hi)) gone += Number(rows.delete(seq));
+      for (const [key, { conv: of, row }] of this.private) if (of === conv && row.anchorSeq <= hi) this.private.delete(key);
+      this.apply({ type: "intervals", conv, intervals: intervalsAbove(this.intervals.get(conv) ?? [], hi) });
+    }
+    if (share >= 1) this.opaque.clear();
+    return gone;
   }
 
   close(): void {
