@@ -20,6 +20,8 @@ pub const INFLIGHT_PER_CONVERSATION_MAX: usize = 32;
 pub const INFLIGHT_PER_DEVICE_MAX: usize = 128;
 /// Outcomes that a sender table remembers per (device, device epoch): twice what a device may have in flight.
 pub const OUTCOMES_KEPT: usize = 64;
+/// Chains of left device epochs that a user partition keeps per device, so that their open rows can be closed.
+pub const CHAINS_KEPT: usize = 4;
 /// Mentions in one message.
 pub const MENTIONS_MAX: usize = 100;
 /// Receivers of one Private message.

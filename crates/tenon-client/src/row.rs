@@ -232,7 +232,13 @@ pub struct OutboxRow {
     /// The code told to the app once VOID has closed the row; 0 = cancelled by the user.
     #[prost(uint32, tag = "10")]
     pub void_code: u32,
+    /// The store fell back while it was under way: a life that is lost may have closed it and sent it under another number.
+    #[prost(bool, tag = "11")]
+    pub is_doubtful: bool,
 }
+
+/// Next number of a chain that the server does not have: a new device epoch comes before it is used.
+pub const CHAIN_FORGOTTEN: u64 = u64::MAX;
 
 /// A read mark on its way.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]

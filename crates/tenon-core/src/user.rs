@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tenon_base::limits::CHAINS_KEPT;
 use tenon_base::{
     ConnCtr, ConversationId, DeviceEpoch, DeviceId, OpSeq, OrgId, Pts, QueueEpoch, Rev, Timestamp,
     UserId,
@@ -55,6 +56,49 @@ pub struct DeviceState {
     pub outcomes: VecDeque<OpOutcome>,
     /// Last sign of life.
     pub seen: Timestamp,
+    /// Chains of the epochs that it left, oldest first, at most [`tenon_base::limits::CHAINS_KEPT`]: VOID closes their rows.
+    pub left: VecDeque<OpChain>,
+}
+
+/// The op chain of one device epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpChain {
+    /// Which.
+    pub device_epoch: DeviceEpoch,
+    /// Last op decided.
+    pub last_op: OpSeq,
+    /// Outcomes of the last ops, oldest first, at most [`tenon_base::limits::OUTCOMES_KEPT`].
+    pub outcomes: VecDeque<OpOutcome>,
+}
+
+impl DeviceState {
+    /// Last op and outcomes of the chain of this epoch, if it is kept.
+    pub fn chain(&self, epoch: DeviceEpoch) -> Option<(OpSeq, &VecDeque<OpOutcome>)> {
+        if epoch == self.device_epoch {
+            return Some((self.last_op, &self.outcomes));
+        }
+        let left = self.left.iter().find(|chain| chain.device_epoch == epoch)?;
+        Some((left.last_op, &left.outcomes))
+    }
+
+    /// The chain of this epoch, to go on with.
+    fn chain_mut(&mut self, epoch: DeviceEpoch) -> Option<(&mut OpSeq, &mut VecDeque<OpOutcome>)> {
+        if epoch == self.device_epoch {
+            return Some((&mut self.last_op, &mut self.outcomes));
+        }
+        let left = self.left.iter_mut().find(|chain| chain.device_epoch == epoch)?;
+        Some((&mut left.last_op, &mut left.outcomes))
+    }
+
+    /// The chains of the epochs before the one that follows this state.
+    fn chains_left(mut self) -> VecDeque<OpChain> {
+        if self.left.len() >= CHAINS_KEPT {
+            self.left.pop_front();
+        }
+        let Self { device_epoch, last_op, outcomes, mut left, .. } = self;
+        left.push_back(OpChain { device_epoch, last_op, outcomes });
+        left
+    }
 }
 
 /// What became of one op.

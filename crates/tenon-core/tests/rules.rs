@@ -12,6 +12,8 @@ mod table;
 
 #[path = "rules/archive.rs"]
 mod archive;
+#[path = "rules/devices.rs"]
+mod devices;
 #[path = "rules/members.rs"]
 mod members;
 #[path = "rules/messages.rs"]

@@ -8,7 +8,7 @@ use tenon_base::{Cid, ConversationId, OpSeq, UserId};
 use tenon_core::admission::{Op, OpAnswer, Refusal, SubmitOp};
 use tenon_core::command::CreateConversation;
 use tenon_core::conversation::Outcome;
-use tenon_core::handover::{Reply, UserOutcome};
+use tenon_core::handover::{ConversationAnswer, ConversationQuestion, Reply, UserOutcome};
 use tenon_core::{Action, Author, Kind, Rejection, UserAction, UserCommand};
 
 use crate::admission::digest_of_op;
@@ -80,12 +80,11 @@ pub(crate) fn user(shared: &Arc<Shared>, submit: SubmitOp, reply: Reply<OpAnswer
         is_void: submit.is_void,
     };
     let reply = wrap(reply, OpAnswer::User);
-    let op = if submit.is_void { None } else { submit.op };
-    match op {
-        None => {
-            let why = if submit.is_void { Rejection::Cancelled } else { Rejection::BadBody };
-            append(shared, chain, UserAction::Refused(why), reply);
-        }
+    if submit.is_void {
+        return void(shared, chain, submit.op.as_ref(), reply);
+    }
+    match submit.op {
+        None => append(shared, chain, UserAction::Refused(Rejection::BadBody), reply),
         Some(Op::SetSummary(conv, patch)) => {
             append(shared, chain, UserAction::SetSummary { conv, patch }, reply);
         }
@@ -104,6 +103,24 @@ pub(crate) fn user(shared: &Arc<Shared>, submit: SubmitOp, reply: Reply<OpAnswer
             append(shared, chain, UserAction::Refused(Rejection::Policy), reply);
         }
     }
+}
+
+/// Cancels an op, unless its work was done before its answer was lost: a group that stands is the outcome.
+fn void(shared: &Arc<Shared>, chain: Chain, op: Option<&Op>, reply: Reply<UserOutcome>) {
+    let cancelled = UserAction::Refused(Rejection::Cancelled);
+    if !matches!(op, Some(Op::CreateGroup { .. })) {
+        return append(shared, chain, cancelled, reply);
+    }
+    let author = chain.author;
+    let conv = ids::group_of_op(author.org, author.device, author.device_epoch, chain.op_seq);
+    let room = Arc::clone(shared);
+    work(shared, chain, reply, async move {
+        match room.ask(conv, ConversationQuestion::Header).await {
+            Ok(ConversationAnswer::Header(_)) => Ok(UserAction::MadeConversation { conv }),
+            Ok(_) => Ok(cancelled),
+            Err(Refusal { code, after_ms }) => Err(UserOutcome::Retry { code, after_ms }),
+        }
+    });
 }
 
 #[derive(Clone, Copy)]

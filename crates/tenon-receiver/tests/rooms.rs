@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use prometheus::Registry;
 use tenon_base::{
-    Cid, ConnCtr, ConversationId, DeviceEpoch, DeviceId, ManualClock, OrgId, Rev, SeededRandom,
-    Seq, Timestamp, UserId,
+    Cid, ConnCtr, ConversationId, DeviceEpoch, DeviceId, ManualClock, OpSeq, OrgId, Rev,
+    SeededRandom, Seq, Timestamp, UserId,
 };
 use tenon_core::admission::{
     Admission, Admitted, Answer, Auth, Diff, DiffWant, HelloRequest, Login, Op, OpAnswer, Read,
@@ -162,16 +162,31 @@ impl House {
     }
 
     async fn op(&self, author: Author, conv: ConversationId, n: u64, op: Op) -> OpAnswer {
+        self.any_op((author, conv, n), op, false).await
+    }
+
+    async fn any_op(
+        &self,
+        (author, conv, n): (Author, ConversationId, u64),
+        op: Op,
+        is_void: bool,
+    ) -> OpAnswer {
         let raw = Bytes::from(format!("{op:?}"));
         let (reply, answer) = reply();
-        let submit =
-            SubmitOp { author, conv, n, is_void: false, type_number: 1, raw, op: Some(op) };
+        let submit = SubmitOp { author, conv, n, is_void, type_number: 1, raw, op: Some(op) };
         self.receiver.submit_op(submit, reply);
         get(answer).await
     }
 
     async fn user_op(&self, author: Author, n: u64, op: Op) -> UserOutcome {
         match self.op(author, ConversationId(0), n, op).await {
+            OpAnswer::User(outcome) => outcome,
+            OpAnswer::Conversation(_) => panic!("an op of the user chain"),
+        }
+    }
+
+    async fn void(&self, author: Author, n: u64, op: Op) -> UserOutcome {
+        match self.any_op((author, ConversationId(0), n), op, true).await {
             OpAnswer::User(outcome) => outcome,
             OpAnswer::Conversation(_) => panic!("an op of the user chain"),
         }
@@ -513,6 +528,25 @@ async fn what_is_refused_for_good_consumes_its_number() {
         OpAnswer::Conversation(Outcome::Rejected(Rejection::TargetUnknown)) => {}
         other => panic!("{other:?}"),
     }
+    house.close().await;
+}
+
+/// A group whose making was not noted on the chain is found when the op is cancelled; one that was not made is cancelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_stands_is_the_outcome_of_its_cancelling() {
+    let house = house().await;
+    house.users(&["ada"]).await;
+    let ada = house.device("ada", "a").await;
+    let group =
+        || Op::CreateGroup { title: "one".into(), members: Vec::new(), history_visible: true };
+    // The conversation is made before the chain is asked, and the chain waits for another number.
+    let gap = house.user_op(ada, 2, group()).await;
+    assert_eq!(gap, UserOutcome::Gap { expect: OpSeq(1) });
+    let cancelled = UserOutcome::Rejected(Rejection::Cancelled);
+    assert_eq!(house.void(ada, 1, group()).await, cancelled);
+    let conv = made(house.void(ada, 2, group()).await);
+    assert!(matches!(house.send(ada, conv, 1, "hi").await, Outcome::Ok(_)));
+    assert_eq!(house.void(ada, 3, Op::OpenDirect(UserId(9))).await, cancelled);
     house.close().await;
 }
 

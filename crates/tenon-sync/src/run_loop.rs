@@ -9,7 +9,7 @@ use tenon_core::handover::{
 };
 use tenon_core::user::decide::{UserDecision, decide};
 use tenon_core::user::queue::CursorVerdict;
-use tenon_core::user::{DeviceState, FanOut, QueueItem};
+use tenon_core::user::{FanOut, QueueItem};
 use tenon_core::{Mode, UserCommand, UserEvent};
 use tenon_ports::log::kind;
 use tenon_ports::{Append, Durability, Reach, Record};
@@ -564,11 +564,12 @@ fn lookup(
     device_epoch: tenon_base::DeviceEpoch,
     op_seq: tenon_base::OpSeq,
 ) -> UserAnswer {
-    let unknown = DeviceState::default();
-    let device =
-        state.devices.get(&device).filter(|d| d.device_epoch == device_epoch).unwrap_or(&unknown);
-    let outcome = device.outcomes.iter().find(|o| o.op_seq == op_seq).copied();
-    UserAnswer::Lookup { outcome, expect: device.last_op.next() }
+    let chain = state.devices.get(&device).and_then(|device| device.chain(device_epoch));
+    let Some((last, outcomes)) = chain else {
+        return UserAnswer::Lookup { outcome: None, expect: tenon_base::OpSeq(1) };
+    };
+    let outcome = outcomes.iter().find(|o| o.op_seq == op_seq).copied();
+    UserAnswer::Lookup { outcome, expect: last.next() }
 }
 
 fn close(link: &Link, reason: u32) {

@@ -300,9 +300,13 @@ impl Engine {
                 self.lost(0, "no new device epoch was given".into(), None, now);
                 return;
             }
+            if u64::from(ack.device_epoch) > self.epoch_expected() {
+                // An epoch was given in between of which this store does not know.
+                self.store_fell_back(now);
+            }
             self.enter_device_epoch(ack.device_epoch);
         } else if ack.store_rolled_back || ack.last_op_seq >= self.device.next_op_seq {
-            self.offer_queued_again(now);
+            self.store_fell_back(now);
             self.renew_device_epoch(now);
             return;
         }
@@ -333,6 +337,15 @@ impl Engine {
         let is_settled = ack.units.iter().all(|u| u.action == UNIT_CONTINUE);
         if is_settled && self.streams.values().all(|s| !s.is_paging()) {
             self.event(AppEvent::ListComplete);
+        }
+    }
+
+    /// The highest epoch that this life of the store can have asked for: the next one. Before the first one every connection
+    /// asked.
+    fn epoch_expected(&self) -> u64 {
+        match self.device.device_epoch {
+            0 => self.device.conn_ctr,
+            epoch => u64::from(epoch) + 1,
         }
     }
 
@@ -401,26 +414,34 @@ impl Engine {
                 if times >= RESYNC_MAX {
                     wait = RESYNC_PAUSE;
                 }
-                self.on_resync(code);
             }
             _ => {}
         }
         self.link.phase = Phase::Backoff(now.mono.plus(wait));
+        self.on_resync(code, now);
         self.event(AppEvent::State(ConnectionState::Backoff { wait, code, text }));
     }
 
-    fn on_resync(&mut self, code: u32) {
+    /// The server knows a later life of this device's store.
+    fn on_resync(&mut self, code: u32, now: Now) {
         let renews =
             [ErrorCode::ConnectionStale, ErrorCode::DeviceEpochStale, ErrorCode::CidReused];
-        if renews.iter().any(|c| c.number() == code) {
-            self.device.needs_epoch = true;
-            self.tx.pending.is_device_dirty = true;
+        if !self.device.needs_epoch && renews.iter().any(|c| c.number() == code) {
+            self.want_epoch();
+            self.store_fell_back(now);
         }
     }
 
-    /// Leaves the link and comes back for a new device epoch: nothing may be sent in the old one.
+    const fn want_epoch(&mut self) {
+        self.device.needs_epoch = true;
+        self.tx.pending.is_device_dirty = true;
+    }
+
+    /// Asks for a new device epoch at the next Hello, and leaves the link for it: nothing may be sent in the old one.
     pub(super) fn renew_device_epoch(&mut self, now: Now) {
-        if !self.device.needs_epoch {
+        let is_asked = self.device.needs_epoch;
+        self.want_epoch();
+        if !is_asked && self.link.session.is_some() {
             self.lost(ErrorCode::DeviceEpochStale.number(), "new device epoch".into(), None, now);
         }
     }

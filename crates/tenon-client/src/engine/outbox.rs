@@ -8,7 +8,7 @@ use tenon_wire::{ErrorCode, flag, op_type, v1};
 use prost::Message as _;
 
 use super::{Answer, Engine, Now, Up};
-use crate::row::{OutboxRow, Settled};
+use crate::row::{CHAIN_FORGOTTEN, OutboxRow, Settled};
 
 /// Commands that may wait here.
 const ROWS_MAX: usize = 10_000;
@@ -42,7 +42,8 @@ pub(super) struct Chain {
 pub(super) struct Outbox {
     pub(super) rows: BTreeMap<u64, Row>,
     pub(super) chains: BTreeMap<u64, Chain>,
-    pub(super) frames: BTreeMap<u32, u64>,
+    /// Frames of this link: the row, and its epoch when it left.
+    pub(super) frames: BTreeMap<u32, (u64, u32)>,
     inflight: usize,
 }
 
@@ -89,7 +90,7 @@ impl Outbox {
     pub(super) fn requeue(&mut self, local: u64) {
         let Some(mut held) = self.rows.remove(&local) else { return };
         self.unlink(&held.row);
-        (held.row.device_epoch, held.row.n) = (0, 0);
+        (held.row.device_epoch, held.row.n, held.row.is_doubtful) = (0, 0, false);
         self.chains.entry(held.row.conv).or_default().queued.insert(local);
         self.rows.insert(local, held);
     }
@@ -134,6 +135,9 @@ impl Engine {
         self.tx.pending.outbox.insert(local);
         if let Some(ticket) = ticket {
             self.answer(ticket, Answer::Queued { local });
+        }
+        if self.conversations.get(&conv).is_some_and(|c| c.row.next_cid == CHAIN_FORGOTTEN) {
+            self.renew_device_epoch(now);
         }
         self.pump(conv, now);
     }
@@ -238,7 +242,7 @@ impl Engine {
             held.frame = id;
             held.sent_at = Some(now.mono);
         }
-        self.outbox.frames.insert(id, local);
+        self.outbox.frames.insert(id, (local, epoch));
     }
 
     pub(super) fn outbox_link_up(&mut self, now: Now) {
@@ -374,11 +378,18 @@ impl Engine {
         }
     }
 
-    /// The device lost commits: rows that were never sent here may have been sent in the lost part.
-    pub(super) fn offer_queued_again(&mut self, now: Now) {
+    /// The store is an older copy of itself. Rows without number may have been sent in the part that is lost: they are offered
+    /// to the user again. What is under way may have been closed there, and sent under another number.
+    pub(super) fn store_fell_back(&mut self, now: Now) {
         let queued = self.outbox.rows.values().filter(|held| held.row.n == 0);
         for local in queued.map(|held| held.row.local).collect::<Vec<_>>() {
-            self.settle(local, Settled { is_offered_again: true, ..Settled::default() }, now);
+            self.offer(local, Settled::default(), now);
+        }
+        for (local, held) in &mut self.outbox.rows {
+            if !held.row.is_doubtful {
+                held.row.is_doubtful = true;
+                self.tx.pending.outbox.insert(*local);
+            }
         }
     }
 

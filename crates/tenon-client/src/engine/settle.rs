@@ -10,7 +10,7 @@ use tenon_wire::{ErrorClass, ErrorCode, event_type, method, v1};
 use super::ask::Purpose;
 use super::backoff::after;
 use super::{Engine, Now};
-use crate::row::{EventWhat, OutboxRow, Settled};
+use crate::row::{CHAIN_FORGOTTEN, EventWhat, OutboxRow, Settled};
 
 /// Pause before a command goes to the unit that its conversation moved to.
 const MOVED_PAUSE: Duration = Duration::from_secs(1);
@@ -61,13 +61,12 @@ impl Engine {
         self.on_reply(id, local, reply, now);
     }
 
-    /// The row an answer is about: by frame, else by its key in this device epoch.
+    /// The row an answer is about: by frame, else by its key in this device epoch. An answer does not name its epoch, so one
+    /// to a frame of an epoch that was left says nothing about the row that has the number now.
     fn row_of_answer(&mut self, id: u32, conv: u64, n: u64) -> Option<u64> {
-        let by_frame = self.outbox.frames.get(&id).copied();
-        if let Some(row) = by_frame.and_then(|local| self.outbox.row(local))
-            && (row.conv, row.n) == (conv, n)
-        {
-            return by_frame;
+        if let Some((local, epoch)) = self.outbox.frames.get(&id).copied() {
+            let row = self.outbox.row(local)?;
+            return ((row.conv, row.device_epoch, row.n) == (conv, epoch, n)).then_some(local);
         }
         let key = (self.device.device_epoch, n);
         self.outbox.chains.get(&conv)?.inflight.get(&key).copied()
@@ -79,7 +78,8 @@ impl Engine {
         match reply.status {
             OK | ACCEPTED => self.settle(local, reply.settled, now),
             DUPLICATE if reply.code == 0 => self.settle(local, reply.settled, now),
-            DUPLICATE | REJECTED => self.on_rejected(local, reply.code, reply.settled, now),
+            DUPLICATE => self.on_rejected(local, reply.code, true, reply.settled, now),
+            REJECTED => self.on_rejected(local, reply.code, false, reply.settled, now),
             GAP if is_newest => self.on_gap(local, reply.expect, now),
             PARKED => held.parked_at = Some(now.mono),
             MOVED if is_newest => self.hold_from(local, MOVED_PAUSE, now),
@@ -92,18 +92,24 @@ impl Engine {
         }
     }
 
-    /// The number is consumed and the command had no effect.
-    fn on_rejected(&mut self, local: u64, code: u32, settled: Settled, now: Now) {
+    /// The number is consumed and the command had no effect; `is_repeat` says that this was decided before.
+    fn on_rejected(&mut self, local: u64, code: u32, is_repeat: bool, settled: Settled, now: Now) {
         let Some(row) = self.outbox.row(local) else { return };
         let is_reused = code == ErrorCode::CidReused.number();
-        let is_cancelled = code == ErrorCode::Cancelled.number();
+        let is_free = is_reused || code == ErrorCode::Cancelled.number();
         let is_closing = row.device_epoch != self.device.device_epoch;
-        if is_closing && !row.is_void && (is_cancelled || is_reused) {
+        if is_closing && !row.is_void && is_free {
+            if row.is_doubtful && (is_repeat || is_reused) {
+                // A life of the store that is lost may have closed it, and sent it under another number.
+                self.offer(local, settled, now);
+                return;
+            }
             let conv = row.conv;
             self.outbox.requeue(local);
             self.tx.pending.outbox.insert(local);
             self.pump(conv, now);
-        } else if is_reused {
+        } else if is_reused && !is_closing {
+            self.store_fell_back(now);
             self.renew_device_epoch(now);
         } else {
             let told = if row.is_void && row.void_code != 0 { row.void_code } else { code };
@@ -115,13 +121,18 @@ impl Engine {
     fn on_gap(&mut self, local: u64, expect: u64, now: Now) {
         let Some(row) = self.outbox.row(local) else { return };
         let (conv, epoch) = (row.conv, row.device_epoch);
+        let is_closing = epoch != self.device.device_epoch;
         let Some(chain) = self.outbox.chains.get(&conv) else { return };
         let first = chain.inflight.range((epoch, 0)..).next().map(|(key, _)| *key);
         let expected = chain.inflight.get(&(epoch, expect)).copied();
         match (first, expected) {
-            // A number that is settled here: the server lost its state.
+            // A number that is settled here: the server lost its state. What can not be closed either is the user's choice.
             (Some((e, first)), None) if e == epoch && expect < first => {
-                self.renew_device_epoch(now);
+                if is_closing {
+                    self.offer(local, Settled::default(), now);
+                } else {
+                    self.renew_device_epoch(now);
+                }
             }
             (_, target) => {
                 let target = target.unwrap_or(local);
@@ -143,15 +154,20 @@ impl Engine {
 
     /// An error frame for a command: nothing was decided.
     pub(super) fn on_row_error(&mut self, id: u32, info: &v1::ErrorInfo, now: Now) {
-        let Some(local) = self.outbox.frames.remove(&id) else { return };
+        let Some((local, _)) = self.outbox.frames.remove(&id) else { return };
         let Some(held) = self.outbox.rows.get(&local).filter(|held| held.frame == id) else {
             return;
         };
         let strangers = [ErrorCode::Absent, ErrorCode::NotMember];
         let is_stranger = strangers.iter().any(|code| code.number() == info.code);
+        let is_closing = held.row.device_epoch != self.device.device_epoch;
         match ErrorClass::of(info.code) {
             Some(ErrorClass::Reject) if is_stranger && held.row.conv != 0 => {
                 self.fail_chain(held.row.conv, info.code, now);
+            }
+            // It can not be closed: whether it goes again is the user's choice. Another new epoch would change nothing.
+            Some(ErrorClass::Reject | ErrorClass::Client | ErrorClass::Resync) if is_closing => {
+                self.offer(local, Settled::default(), now);
             }
             Some(ErrorClass::Reject | ErrorClass::Client) if held.row.is_void => {
                 self.renew_device_epoch(now);
@@ -173,14 +189,20 @@ impl Engine {
         }
     }
 
-    /// The user has no chain there: every row fails, and the chain starts at 1 if the user joins later.
+    /// The user has no chain there: every row fails. A copy under way may still find the user a member, so the numbers are not
+    /// used again in this device epoch.
     fn fail_chain(&mut self, conv: u64, code: u32, now: Now) {
         let rows = self.outbox.rows.values().filter(|held| held.row.conv == conv);
         let locals: Vec<u64> = rows.map(|held| held.row.local).collect();
         for local in locals {
             self.settle(local, Settled { code, ..Settled::default() }, now);
         }
-        self.conversation_mut(conv).row.next_cid = 1;
+        self.conversation_mut(conv).row.next_cid = CHAIN_FORGOTTEN;
+    }
+
+    /// Whether it was sent is not known: the user decides whether it goes again.
+    pub(super) fn offer(&mut self, local: u64, settled: Settled, now: Now) {
+        self.settle(local, Settled { is_offered_again: true, ..settled }, now);
     }
 
     /// Ends a row: it leaves the store, the app is told, and what waited for it goes on.
@@ -213,6 +235,10 @@ impl Engine {
         let key = (event.device_epoch, event.cid);
         let chain = self.outbox.chains.get(&event.conv);
         let Some(local) = chain.and_then(|chain| chain.inflight.get(&key)).copied() else { return };
+        if !self.outbox.row(local).is_some_and(|row| may_be_of(row, event)) {
+            // The number was used by a life of the store that is lost; the answer says so.
+            return;
+        }
         let private = match event.r#type {
             event_type::PRIVATE_MESSAGE => v1::PrivateChanged::decode(event.body.clone()).ok(),
             _ => None,
@@ -250,7 +276,7 @@ impl Engine {
         let chain = self.outbox.chains.get(&conv);
         let Some(local) = chain.and_then(|chain| chain.inflight.get(&key)).copied() else { return };
         let args: BTreeMap<_, _> = failed.args.clone();
-        self.on_rejected(local, failed.code, Settled { args, ..Settled::default() }, now);
+        self.on_rejected(local, failed.code, true, Settled { args, ..Settled::default() }, now);
     }
 
     /// After a Rebase the events that would have settled parked rows may be skipped: asks for the outcome.
@@ -279,8 +305,18 @@ impl Engine {
         };
         match outcome.status {
             OK | DUPLICATE if outcome.code == 0 => self.settle(local, settled, now),
-            OK | DUPLICATE | REJECTED => self.on_rejected(local, outcome.code, settled, now),
+            OK | DUPLICATE | REJECTED => {
+                self.on_rejected(local, outcome.code, true, settled, now);
+            }
             _ => self.resend_from(local, now),
         }
     }
+}
+
+/// False if the event under the row's own number shows something else than the row.
+fn may_be_of(row: &OutboxRow, event: &v1::SyncEvent) -> bool {
+    if event.r#type != event_type::MESSAGE {
+        return row.op.is_some() || event.r#type == event_type::PRIVATE_MESSAGE;
+    }
+    row.send.as_ref().is_some_and(|send| (send.kind, &send.body) == (event.kind, &event.body))
 }

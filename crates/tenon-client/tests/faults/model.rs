@@ -98,8 +98,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(seed: u64, devices: &[(u64, u64)]) -> Self {
-        let device =
-            |&(device, user): &(u64, u64)| (device, Device { user, epoch: 1, ..Device::default() });
+        let device = |&(device, user): &(u64, u64)| (device, Device { user, ..Device::default() });
         Self {
             convs: BTreeMap::new(),
             devices: devices.iter().map(device).collect(),

@@ -68,6 +68,7 @@ fn outbox(row: &OutboxRow) -> Value {
         "local": row.local, "conv": row.conv.to_string(), "device_epoch": row.device_epoch,
         "n": row.n, "send": row.send, "op": row.op, "after": row.after,
         "first_at_ms": row.first_at_ms, "is_void": row.is_void, "void_code": row.void_code,
+        "is_doubtful": row.is_doubtful,
     }))
 }
 

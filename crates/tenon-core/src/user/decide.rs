@@ -50,17 +50,20 @@ pub fn decide(user: &User, command: &UserCommand) -> UserDecision {
     }
 }
 
-/// A new device epoch lies above the stored and the presented one; cids and ops restart at 1 in it. The connection counter
+/// A new device epoch lies above the stored and the presented one; cids and ops restart at 1 in it, and the chain before is
+/// kept until its open rows are closed. The connection counter
 /// and the acked position restart too: the device may have lost its store, and with it both.
 fn renew(user: &User, command: &UserCommand, presented: DeviceEpoch) -> UserDecision {
     let id = command.author.device;
-    let before = user.devices.get(&id).map_or(DeviceEpoch(0), |d| d.device_epoch);
+    let stored = user.devices.get(&id);
+    let before = stored.map_or(DeviceEpoch(0), |d| d.device_epoch);
     let is_kept = tenon_base::planted!("device-epoch-kept") && before.0 > 0;
     let epoch = if is_kept { before } else { DeviceEpoch(before.0.max(presented.0)).next() };
     let device = DeviceState {
         device: id,
         device_epoch: epoch,
         seen: command.time,
+        left: stored.cloned().map(DeviceState::chains_left).unwrap_or_default(),
         ..DeviceState::default()
     };
     UserDecision::Commit(Box::new(UserChange {
@@ -92,15 +95,19 @@ fn judge_chain<'a>(
     let Some(device) = device else {
         return Err(UserOutcome::DeviceEpochStale);
     };
-    if command.author.device_epoch != device.device_epoch {
+    let epoch = command.author.device_epoch;
+    if epoch != device.device_epoch && !command.is_void {
         return Err(UserOutcome::DeviceEpochStale);
     }
-    let expect = device.last_op.next();
+    let Some((last, outcomes)) = device.chain(epoch) else {
+        return Err(UserOutcome::DeviceEpochStale);
+    };
+    let expect = last.next();
     if command.op_seq > expect {
         return Err(UserOutcome::Gap { expect });
     }
     if command.op_seq < expect {
-        let known = device.outcomes.iter().find(|o| o.op_seq == command.op_seq);
+        let known = outcomes.iter().find(|o| o.op_seq == command.op_seq);
         return Err(match known {
             Some(outcome) if outcome.digest == command.digest => UserOutcome::Duplicate(*outcome),
             _ => UserOutcome::Reused,
@@ -117,17 +124,24 @@ fn settle(user: &User, mut device: DeviceState, command: &UserCommand) -> UserDe
         line: None,
         tell: None,
     };
-    let fate =
-        if command.is_void { Err(Rejection::Cancelled) } else { act(user, command, &mut change) };
+    // What a lost answer hides is done already, and can not be taken back.
+    let is_done = matches!(command.action, UserAction::MadeConversation { .. });
+    let fate = if command.is_void && !is_done {
+        Err(Rejection::Cancelled)
+    } else {
+        act(user, command, &mut change)
+    };
     change.outcome = match fate {
         Ok(id) => UserOutcome::Ok { id },
         Err(rejection) => UserOutcome::Rejected(rejection),
     };
-    device.last_op = command.op_seq;
-    if device.outcomes.len() >= OUTCOMES_KEPT {
-        device.outcomes.pop_front();
+    if let Some((last, outcomes)) = device.chain_mut(command.author.device_epoch) {
+        *last = command.op_seq;
+        if outcomes.len() >= OUTCOMES_KEPT {
+            outcomes.pop_front();
+        }
+        outcomes.push_back(OpOutcome { op_seq: command.op_seq, digest: command.digest, fate });
     }
-    device.outcomes.push_back(OpOutcome { op_seq: command.op_seq, digest: command.digest, fate });
     change.device = Some(device);
     UserDecision::Commit(Box::new(change))
 }

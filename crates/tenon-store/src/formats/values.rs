@@ -1,5 +1,6 @@
 //! Values made of a seed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tenon_core::command::{CreateConversation, SummaryPatch};
 use tenon_core::conversation::{Accepted, Fate, SenderOutcome};
 use tenon_core::event::Tip;
 use tenon_core::user::{
-    DeviceState, FanOut, ListLine, OpOutcome, QueueEntry, QueueItem, Summary, UserHeader,
+    DeviceState, FanOut, ListLine, OpChain, OpOutcome, QueueEntry, QueueItem, Summary, UserHeader,
 };
 use tenon_core::{
     Action, Author, Command, Header, ImportEntry, ImportItem, Interval, Item, Kind, Member,
@@ -397,15 +398,25 @@ impl Values {
             conn_ctr: ConnCtr(self.small()),
             acked: Pts(self.small()),
             last_op: OpSeq(self.small()),
-            outcomes: self
-                .list(10, |v| OpOutcome {
-                    op_seq: OpSeq(v.small()),
-                    digest: v.digest(),
-                    fate: if v.bool() { Ok(v.id()) } else { Err(v.rejection()) },
+            outcomes: self.op_outcomes(),
+            seen: self.time(),
+            left: self
+                .list(3, |v| OpChain {
+                    device_epoch: DeviceEpoch(v.small32()),
+                    last_op: OpSeq(v.small()),
+                    outcomes: v.op_outcomes(),
                 })
                 .into(),
-            seen: self.time(),
         }
+    }
+
+    fn op_outcomes(&mut self) -> VecDeque<OpOutcome> {
+        let outcome = |v: &mut Self| OpOutcome {
+            op_seq: OpSeq(v.small()),
+            digest: v.digest(),
+            fate: if v.bool() { Ok(v.id()) } else { Err(v.rejection()) },
+        };
+        self.list(10, outcome).into()
     }
 
     pub(super) fn line(&mut self) -> ListLine {

@@ -14,6 +14,9 @@ export const minus = (a: bigint, b: bigint): bigint => (a > b ? a - b : 0n);
 /** Order of two positions, for sort. */
 export const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** True if the bytes are equal. */
+export const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, at) => byte === b[at]);
+
 /** The message, or `undefined` if the bytes are no such message. */
 export function tryDecode<T>(type: MessageType<T>, bytes: Uint8Array): T | undefined {
   try {

@@ -148,7 +148,12 @@ export interface OutboxRow {
   isVoid: boolean;
   /** The code told to the app once VOID has closed the row; 0 = cancelled by the user. */
   voidCode: number;
+  /** The store fell back while it was under way: a life that is lost may have closed it and sent it under another number. */
+  isDoubtful?: boolean;
 }
+
+/** Next number of a chain that the server does not have: a new device epoch comes before it is used. */
+export const CHAIN_FORGOTTEN = 0xffff_ffff_ffff_ffffn;
 
 /** A read mark on its way. */
 export interface ReadPendingRow {

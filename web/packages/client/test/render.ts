@@ -44,7 +44,7 @@ const intervals = (rows: readonly IntervalRow[]): Json => rows.map((i) => [Numbe
 const outbox = (row: OutboxRow): Json =>
   lean({
     local: row.local, conv: `${row.conv}`, device_epoch: row.deviceEpoch, n: row.n, send: row.send && messageToJson(Send, row.send), op: row.op && messageToJson(Op, row.op),
-    after: row.after, first_at_ms: row.firstAtMs, is_void: row.isVoid, void_code: row.voidCode,
+    after: row.after, first_at_ms: row.firstAtMs, is_void: row.isVoid, void_code: row.voidCode, is_doubtful: row.isDoubtful,
   });
 
 function changeOf(change: Change): Json {

@@ -113,19 +113,29 @@ fn answers() -> Cases {
             s.batch(10, 11, vec![event(11, t::SEND_FAILED, 0, &failed)]);
         }),
         ("the own event settles before the answer; the answer changes nothing", |s| {
-            s.ready(3).send(1, "a").batch(10, 11, vec![own(11, 4, 1)]);
+            s.ready(3).send(1, "m4").batch(10, 11, vec![own(11, 4, 1)]);
             ack(s, 2, sent(1, 4));
         }),
+        ("an own event that shows something else settles nothing: a lost life sent it", |s| {
+            s.ready(3).send(1, "a").batch(10, 11, vec![own(11, 4, 1)]);
+            ack(s, 2, coded(Status::Rejected, 1, ErrorCode::CidReused));
+        }),
         ("the answer settles before the own event", |s| {
-            ack(s.ready(3).send(1, "a"), 2, sent(1, 4)).batch(10, 11, vec![own(11, 4, 1)]);
+            ack(s.ready(3).send(1, "m4"), 2, sent(1, 4)).batch(10, 11, vec![own(11, 4, 1)]);
         }),
         ("an event of another device with the same cid settles nothing", |s| {
             let other = v1::SyncEvent { device: 12, ..own(11, 4, 1) };
-            s.ready(3).send(1, "a").batch(10, 11, vec![other]);
+            s.ready(3).send(1, "m4").batch(10, 11, vec![other]);
         }),
-        ("absent: nothing was decided, the rows fail and the chain starts anew", |s| {
+        ("absent: nothing was decided, the rows fail and their cids are not used again", |s| {
             s.ready(3).send(1, "a").send(2, "b").error(2, ErrorCode::Absent.number(), 0);
             s.send(3, "c");
+            ack(renewed(s, 3), 2, sent(1, 4));
+        }),
+        ("absent, and a row that is queued offline: the next Hello asks for a new epoch", |s| {
+            s.ready(3).send(1, "a").error(2, ErrorCode::Absent.number(), 0);
+            s.cut().send(2, "b");
+            ack(renewed(s, 3), 2, sent(1, 4));
         }),
         ("a frame that the server can not read is closed with VOID", |s| {
             s.ready(3).send(1, "a").error(2, ErrorCode::BadMessage.number(), 0);
@@ -205,15 +215,66 @@ fn epochs() -> Cases {
             ack(s, 4, sent(1, 5));
             ack(s, 5, sent(2, 6));
         }),
-        ("cid_reused on a live link: a new device epoch, and the row under a new cid", |s| {
+        ("cid_reused on a live link: a new device epoch, and the row is offered again", |s| {
             ack(s.ready(3).send(1, "a"), 2, coded(Status::Rejected, 1, ErrorCode::CidReused));
             ack(renewed(s, 3), 2, coded(Status::Rejected, 1, ErrorCode::CidReused));
-            ack(s, 3, sent(1, 4));
+        }),
+        ("cid_reused for a cancelled row of the epoch that was left: it is settled", |s| {
+            s.ready(3).send(1, "a").send(2, "b");
+            ack(s, 3, coded(Status::Rejected, 2, ErrorCode::CidReused));
+            renewed(s, 3).put(json!({"cancel": {"local": 1}}));
+            ack(s, 4, coded(Status::Rejected, 1, ErrorCode::CidReused));
+        }),
+        ("the store fell back: what an earlier life closed is offered again, the rest goes", |s| {
+            s.ready(3).send(1, "a").send(2, "b").cut().wait(1_000).put(json!({"link": "up"}));
+            let back = v1::HelloAck { store_rolled_back: true, ..hello_ack(2, CONTINUE, 10) };
+            s.frame_of(1, Arm::HelloAck(back));
+            ack(renewed(s, 3), 2, coded(Status::Duplicate, 1, ErrorCode::Cancelled));
+            ack(s, 3, coded(Status::Rejected, 2, ErrorCode::Cancelled));
+            ack(s, 4, sent(1, 4));
+        }),
+        ("connection_stale: a later life of the store was here", |s| {
+            s.ready(3).send(1, "a").cut().send(2, "b").wait(1_000).put(json!({"link": "up"}));
+            let code = ErrorCode::ConnectionStale.number();
+            s.frame(Arm::Close(v1::Close { reason: 10, code, ..Default::default() }));
+            ack(renewed(s, 3), 2, coded(Status::Duplicate, 1, ErrorCode::Cancelled));
+        }),
+        ("an epoch was given in between: a lost life may have sent what waits", |s| {
+            ack(s.ready(3).send(1, "a"), 2, sent(1, 4));
+            ack(s.send(2, "b"), 3, gap(2, 1));
+            s.send(3, "c");
+            renewed(s, 4);
+        }),
+        ("an answer to a row of the epoch that was left settles none of the new one", |s| {
+            s.ready(3).send(1, "m4").send(2, "b").cut().wait(1_000).put(json!({"link": "up"}));
+            let code = ErrorCode::DeviceEpochStale.number();
+            s.frame(Arm::Close(v1::Close { reason: 10, code, ..Default::default() }));
+            renewed(s, 3).batch(10, 11, vec![own(11, 4, 1)]);
+            ack(s, 3, coded(Status::Rejected, 2, ErrorCode::Cancelled));
+            ack(s, 2, v1::SendAck { status: Status::Duplicate.into(), ..sent(1, 4) });
+            ack(s, 3, coded(Status::Duplicate, 2, ErrorCode::Cancelled));
+            ack(s, 4, sent(1, 5));
+        }),
+        ("a row of the epoch that was left and can not be closed is offered again", |s| {
+            s.ready(3);
+            op(s, 1, 0, op_type::OPEN_DIRECT, &v1::OpenDirect { user: 2 });
+            s.cut().wait(1_000).put(json!({"link": "up"}));
+            let code = ErrorCode::DeviceEpochStale.number();
+            s.frame(Arm::Close(v1::Close { reason: 10, code, ..Default::default() }));
+            renewed(s, 3).error(2, code, 0).wait(1);
         }),
         ("a GAP that names a settled cid: the server lost its state", |s| {
             ack(s.ready(3).send(1, "a"), 2, sent(1, 4));
             ack(s.send(2, "b"), 3, gap(2, 1)).wait(1);
         }),
+        (
+            "a GAP for a row of the epoch that was left: it can not be closed, so it is offered",
+            |s| {
+                ack(s.ready(3).send(1, "a"), 2, sent(1, 4));
+                ack(s.send(2, "b"), 3, gap(2, 1));
+                ack(renewed(s, 3).send(3, "c"), 2, gap(2, 1));
+            },
+        ),
         ("the store was rolled back: what was never sent is offered again", |s| {
             s.ready(3).send(1, "a").cut().send(2, "b").wait(1_000).put(json!({"link": "up"}));
             let back = v1::HelloAck { store_rolled_back: true, ..hello_ack(2, CONTINUE, 10) };

@@ -8,7 +8,7 @@ import type { Engine } from "../engine.js";
 import { asksLinkDown, asksLinkUp, onAskError, onResponse } from "./ask.js";
 import { after, Backoff, between } from "./backoff.js";
 import { onTips } from "./conversation.js";
-import { enterDeviceEpoch, offerQueuedAgain, outboxLinkDown, outboxLinkUp } from "./outbox.js";
+import { enterDeviceEpoch, outboxLinkDown, outboxLinkUp, storeFellBack } from "./outbox.js";
 import { debtsLinkDown, debtsLinkUp, onDiff, onListDigest } from "./pull.js";
 import { onReadMarksAck, readsLinkUp } from "./read.js";
 import { onRebase, rebaseGoesOn } from "./rebase.js";
@@ -239,9 +239,11 @@ function onHelloAck(e: Engine, ack: HelloAck, now: Now): void {
   const { device, link } = e;
   if (device.needsEpoch) {
     if (ack.deviceEpoch === 0 || ack.deviceEpoch === device.deviceEpoch) return lost(e, 0, "no new device epoch was given", undefined, now);
+    // An epoch was given in between of which this store does not know.
+    if (BigInt(ack.deviceEpoch) > epochExpected(e)) storeFellBack(e, now);
     enterDeviceEpoch(e, ack.deviceEpoch);
   } else if (ack.storeRolledBack || ack.lastOpSeq >= device.nextOpSeq) {
-    offerQueuedAgain(e, now);
+    storeFellBack(e, now);
     return renewDeviceEpoch(e, now);
   }
   if (device.user !== ack.user || device.org !== ack.org) {
@@ -266,6 +268,11 @@ function onHelloAck(e: Engine, ack: HelloAck, now: Now): void {
   debtsLinkUp(e, now);
   const isSettled = ack.units.every((u) => u.action === UnitAction.CONTINUE);
   if (isSettled && [...e.streams.values()].every((s) => !s.isPaging)) e.event({ type: "listComplete" });
+}
+
+/** The highest epoch that this life of the store can have asked for: the next one. Before the first one every connection asked. */
+function epochExpected({ device }: Engine): bigint {
+  return device.deviceEpoch === 0 ? device.connCtr : BigInt(device.deviceEpoch) + 1n;
 }
 
 function onPong(e: Engine, pong: Pong, now: Now): void {
@@ -308,22 +315,30 @@ export function lost(e: Engine, code: number, text: string, retryMs: number | un
   else if (errorClass === ErrorClass.RESYNC) {
     link.resync = { code, times: link.resync.code === code ? link.resync.times + 1 : 1 };
     if (link.resync.times >= RESYNC_MAX) waitMs = RESYNC_PAUSE;
-    onResync(e, code);
   }
   link.phase = { type: "backoff", at: now.mono + waitMs };
+  onResync(e, code, now);
   e.event({ type: "state", state: { type: "backoff", waitMs, code, text } });
 }
 
-function onResync(e: Engine, code: number): void {
+/** The server knows a later life of this device's store. */
+function onResync(e: Engine, code: number, now: Now): void {
   const renews: number[] = [errorCode.connection_stale, errorCode.device_epoch_stale, errorCode.cid_reused];
-  if (!renews.includes(code)) return;
+  if (e.device.needsEpoch || !renews.includes(code)) return;
+  wantEpoch(e);
+  storeFellBack(e, now);
+}
+
+function wantEpoch(e: Engine): void {
   e.device.needsEpoch = true;
   e.tx.pending.isDeviceDirty = true;
 }
 
-/** Leaves the link and comes back for a new device epoch: nothing may be sent in the old one. */
+/** Asks for a new device epoch at the next Hello, and leaves the link for it: nothing may be sent in the old one. */
 export function renewDeviceEpoch(e: Engine, now: Now): void {
-  if (!e.device.needsEpoch) lost(e, errorCode.device_epoch_stale, "new device epoch", undefined, now);
+  const isAsked = e.device.needsEpoch;
+  wantEpoch(e);
+  if (!isAsked && e.link.session) lost(e, errorCode.device_epoch_stale, "new device epoch", undefined, now);
 }
 
 function giveUp(e: Engine, code: number, text: string, reason = 0): void {

@@ -3,12 +3,12 @@
 import { errorCode, flag, Op, opType, Recall, type Send } from "@tenon/wire";
 import type { Engine } from "../engine.js";
 import { compare } from "../numbers.js";
-import { isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
+import { CHAIN_FORGOTTEN, isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
 import { infoOf, refuse } from "./ask.js";
 import { conversationOf } from "./conversation.js";
-import { ping } from "./link.js";
+import { ping, renewDeviceEpoch } from "./link.js";
 import { noteDebt } from "./pull.js";
-import { settle } from "./settle.js";
+import { offer, settle } from "./settle.js";
 import type { Now } from "./speech.js";
 
 /** Commands that may wait here. */
@@ -58,7 +58,8 @@ class Chain {
 export class Outbox {
   readonly rows = new Map<bigint, Held>();
   readonly chains = new Map<bigint, Chain>();
-  readonly frames = new Map<number, bigint>();
+  /** Frames of this link: the row, and its epoch when it left. */
+  readonly frames = new Map<number, { readonly local: bigint; readonly epoch: number }>();
   inflight = 0;
 
   load(row: OutboxRow): void {
@@ -91,7 +92,7 @@ export class Outbox {
     const held = this.rows.get(local);
     if (held === undefined) return;
     this.unlink(held.row);
-    held.row = { ...held.row, deviceEpoch: 0, n: 0n };
+    held.row = { ...held.row, deviceEpoch: 0, n: 0n, isDoubtful: false };
     insert(this.chain(held.row.conv).queued, local, compare);
   }
 
@@ -143,6 +144,7 @@ function queue(e: Engine, ticket: number | undefined, row: OutboxRow, after: big
   e.tx.pending.isDeviceDirty = true;
   e.tx.pending.outbox.add(local);
   if (ticket !== undefined) e.answer(ticket, { type: "queued", local });
+  if (e.conversations.get(row.conv)?.row.nextCid === CHAIN_FORGOTTEN) renewDeviceEpoch(e, now);
   pump(e, row.conv, now);
 }
 
@@ -213,7 +215,7 @@ export function transmitRow(e: Engine, local: bigint, now: Now): void {
       : 0;
   held.frame = id;
   held.sentAt = now.mono;
-  e.outbox.frames.set(id, local);
+  e.outbox.frames.set(id, { local, epoch: deviceEpoch });
 }
 
 export function outboxLinkUp(e: Engine, now: Now): void {
@@ -316,10 +318,18 @@ export function enterDeviceEpoch(e: Engine, deviceEpoch: number): void {
   }
 }
 
-/** The device lost commits: rows that were never sent here may have been sent in the lost part. */
-export function offerQueuedAgain(e: Engine, now: Now): void {
+/**
+ * The store is an older copy of itself. Rows without number may have been sent in the part that is lost: they are offered to the
+ * user again. What is under way may have been closed there, and sent under another number.
+ */
+export function storeFellBack(e: Engine, now: Now): void {
   const queued = [...e.outbox.rows.values()].filter((held) => held.row.n === 0n);
-  for (const held of queued) settle(e, held.row.local, settledOf({ isOfferedAgain: true }), now);
+  for (const held of queued) offer(e, held.row.local, settledOf({}), now);
+  for (const [local, held] of e.outbox.rows) {
+    if (held.row.isDoubtful) continue;
+    held.row = { ...held.row, isDoubtful: true };
+    e.tx.pending.outbox.add(local);
+  }
 }
 
 /** Rows that wait for this one may go; those that need a message that does not exist fail with it. */

@@ -5,13 +5,13 @@ import {
   type SyncEvent,
 } from "@tenon/wire";
 import type { Engine } from "../engine.js";
-import { tryDecode } from "../numbers.js";
-import { isDone, type Settled, settledOf } from "../rows.js";
+import { isSame, tryDecode } from "../numbers.js";
+import { CHAIN_FORGOTTEN, isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
 import { ask } from "./ask.js";
 import { after } from "./backoff.js";
 import { conversationOf } from "./conversation.js";
 import { renewDeviceEpoch } from "./link.js";
-import { holdFrom, pump, pumpAfter, recall, releaseDependents, resendFrom, unsendFrom } from "./outbox.js";
+import { holdFrom, pump, pumpAfter, recall, releaseDependents, resendFrom, storeFellBack, unsendFrom } from "./outbox.js";
 import type { Now } from "./speech.js";
 
 /** Pause before a command goes to the unit that its conversation moved to, milliseconds. */
@@ -44,11 +44,16 @@ export function onOpAck(e: Engine, id: number, ack: OpAck, now: Now): void {
   onReply(e, id, local, { status, code, expect: ack.expectN, retryAfterMs, settled }, now);
 }
 
-/** The row an answer is about: by frame, else by its key in this device epoch. */
+/**
+ * The row an answer is about: by frame, else by its key in this device epoch. An answer does not name its epoch, so one to a frame
+ * of an epoch that was left says nothing about the row that has the number now.
+ */
 function rowOfAnswer(e: Engine, id: number, conv: bigint, n: bigint): bigint | undefined {
-  const byFrame = e.outbox.frames.get(id);
-  const row = byFrame === undefined ? undefined : e.outbox.row(byFrame);
-  if (row && row.conv === conv && row.n === n) return byFrame;
+  const frame = e.outbox.frames.get(id);
+  if (frame) {
+    const row = e.outbox.row(frame.local);
+    return row?.conv === conv && row.deviceEpoch === frame.epoch && row.n === n ? frame.local : undefined;
+  }
   return e.outbox.chains.get(conv)?.find(e.device.deviceEpoch, n);
 }
 
@@ -62,9 +67,9 @@ function onReply(e: Engine, id: number, local: bigint, reply: Reply, now: Now): 
       return settle(e, local, reply.settled, now);
     case Status.DUPLICATE:
       if (reply.code === 0) return settle(e, local, reply.settled, now);
-      return onRejected(e, local, reply.code, reply.settled, now);
+      return onRejected(e, local, reply.code, true, reply.settled, now);
     case Status.REJECTED:
-      return onRejected(e, local, reply.code, reply.settled, now);
+      return onRejected(e, local, reply.code, false, reply.settled, now);
     case Status.PARKED:
       held.parkedAt = now.mono;
       return;
@@ -79,18 +84,22 @@ function onReply(e: Engine, id: number, local: bigint, reply: Reply, now: Now): 
   }
 }
 
-/** The number is consumed and the command had no effect. */
-function onRejected(e: Engine, local: bigint, code: number, settled: Settled, now: Now): void {
+/** The number is consumed and the command had no effect; `isRepeat` says that this was decided before. */
+function onRejected(e: Engine, local: bigint, code: number, isRepeat: boolean, settled: Settled, now: Now): void {
   const row = e.outbox.row(local);
   if (row === undefined) return;
   const isReused = code === errorCode.cid_reused;
   const isClosing = row.deviceEpoch !== e.device.deviceEpoch;
   if (isClosing && !row.isVoid && (code === errorCode.cancelled || isReused)) {
+    // A life of the store that is lost may have closed it, and sent it under another number.
+    if (row.isDoubtful && (isRepeat || isReused)) return offer(e, local, settled, now);
     e.outbox.requeue(local);
     e.tx.pending.outbox.add(local);
     pump(e, row.conv, now);
-  } else if (isReused) renewDeviceEpoch(e, now);
-  else settle(e, local, { ...settled, code: row.isVoid && row.voidCode !== 0 ? row.voidCode : code }, now);
+  } else if (isReused && !isClosing) {
+    storeFellBack(e, now);
+    renewDeviceEpoch(e, now);
+  } else settle(e, local, { ...settled, code: row.isVoid && row.voidCode !== 0 ? row.voidCode : code }, now);
 }
 
 /** The server waits for another number of the chain. */
@@ -101,8 +110,10 @@ function onGap(e: Engine, local: bigint, expect: bigint, now: Now): void {
   const epoch = row.deviceEpoch;
   const first = chain.inflight.find((held) => held.epoch >= epoch);
   const expected = chain.find(epoch, expect);
-  // A number that is settled here: the server lost its state.
-  if (first?.epoch === epoch && expected === undefined && expect < first.n) return renewDeviceEpoch(e, now);
+  // A number that is settled here: the server lost its state. What cannot be closed either is the user's choice.
+  if (first?.epoch === epoch && expected === undefined && expect < first.n) {
+    return epoch === e.device.deviceEpoch ? renewDeviceEpoch(e, now) : offer(e, local, settledOf({}), now);
+  }
   const target = expected ?? local;
   // Those behind a held command cannot have been taken: they go again with it.
   if (chain.hold !== undefined) return unsendFrom(e, target);
@@ -113,7 +124,7 @@ function onGap(e: Engine, local: bigint, expect: bigint, now: Now): void {
 
 /** An error frame for a command: nothing was decided. */
 export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): void {
-  const local = e.outbox.frames.get(id);
+  const local = e.outbox.frames.get(id)?.local;
   e.outbox.frames.delete(id);
   const held = local === undefined ? undefined : e.outbox.rows.get(local);
   if (local === undefined || held?.frame !== id) return;
@@ -121,6 +132,8 @@ export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): vo
   const isFinal = errorClass === ErrorClass.REJECT || errorClass === ErrorClass.CLIENT;
   const isStranger = info.code === errorCode.absent || info.code === errorCode.not_member;
   if (isStranger && held.row.conv !== 0n) failChain(e, held.row.conv, info.code, now);
+  // It cannot be closed: whether it goes again is the user's choice. Another new epoch would change nothing.
+  else if (held.row.deviceEpoch !== e.device.deviceEpoch && (isFinal || errorClass === ErrorClass.RESYNC)) offer(e, local, settledOf({}), now);
   else if (errorClass === ErrorClass.RESYNC || (isFinal && held.row.isVoid)) renewDeviceEpoch(e, now);
   else if (isFinal) {
     // The number must be consumed, else those behind it wait for ever.
@@ -130,11 +143,16 @@ export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): vo
   } else holdFrom(e, local, after(e.random, info.retryAfterMs), now);
 }
 
-/** The user has no chain there: every row fails, and the chain starts at 1 if the user joins later. */
+/** The user has no chain there: every row fails. A copy under way may still find the user a member, so the numbers are not used again in this device epoch. */
 function failChain(e: Engine, conv: bigint, code: number, now: Now): void {
   const rows = [...e.outbox.rows.values()].filter((held) => held.row.conv === conv);
   for (const held of rows) settle(e, held.row.local, settledOf({ code }), now);
-  conversationOf(e, conv).row.nextCid = 1n;
+  conversationOf(e, conv).row.nextCid = CHAIN_FORGOTTEN;
+}
+
+/** Whether it was sent is not known: the user decides whether it goes again. */
+export function offer(e: Engine, local: bigint, settled: Settled, now: Now): void {
+  settle(e, local, { ...settled, isOfferedAgain: true }, now);
 }
 
 /** Ends a row: it leaves the store, the app is told, and what waited for it goes on. */
@@ -155,7 +173,9 @@ export function settleByEvent(e: Engine, event: SyncEvent, now: Now): void {
   if (event.type === eventType.OP_OUTCOME) settleByOutcome(e, event, now);
   if (event.cid === 0n || event.device === 0n || event.device !== e.device.device) return;
   const local = e.outbox.chains.get(event.conv)?.find(event.deviceEpoch, event.cid);
-  if (local === undefined) return;
+  const row = local === undefined ? undefined : e.outbox.row(local);
+  // Else the number was used by a life of the store that is lost; the answer says so.
+  if (local === undefined || row === undefined || !mayBeOf(row, event)) return;
   const pid = event.type === eventType.PRIVATE_MESSAGE ? (tryDecode(PrivateChanged, event.body)?.private?.pid ?? 0n) : 0n;
   settle(e, local, settledOf({ seq: event.seq, rev: event.rev, pid, id: event.messageId, ts: event.ts }), now);
 }
@@ -168,11 +188,17 @@ function settleByOutcome(e: Engine, event: SyncEvent, now: Now): void {
   settle(e, local, settledOf({ code: outcome.status === Status.REJECTED ? outcome.code : 0, id: outcome.id }), now);
 }
 
+/** False if the event under the row's own number shows something else than the row. */
+function mayBeOf({ send, op }: OutboxRow, event: SyncEvent): boolean {
+  if (event.type !== eventType.MESSAGE) return op !== undefined || event.type === eventType.PRIVATE_MESSAGE;
+  return send?.kind === event.kind && isSame(send.body, event.body);
+}
+
 /** A parked message could not be ordered. */
 export function settleFailed(e: Engine, conv: bigint, failed: SendFailed, now: Now): void {
   if (failed.device !== e.device.device) return;
   const local = e.outbox.chains.get(conv)?.find(failed.deviceEpoch, failed.cid);
-  if (local !== undefined) onRejected(e, local, failed.code, settledOf({ args: failed.args }), now);
+  if (local !== undefined) onRejected(e, local, failed.code, true, settledOf({ args: failed.args }), now);
 }
 
 /** After a Rebase the events that would have settled parked rows may be skipped: asks for the outcome. */
@@ -190,6 +216,6 @@ export function onLookup(e: Engine, local: bigint, body: Uint8Array, now: Now): 
   const settled = settledOf({ seq, rev, pid, id: outcome.messageId });
   const isDecided = status === Status.OK || status === Status.DUPLICATE;
   if (isDecided && code === 0) settle(e, local, settled, now);
-  else if (isDecided || status === Status.REJECTED) onRejected(e, local, code, settled, now);
+  else if (isDecided || status === Status.REJECTED) onRejected(e, local, code, true, settled, now);
   else resendFrom(e, local, now);
 }

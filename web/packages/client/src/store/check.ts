@@ -4,7 +4,7 @@ import type { MessageRow } from "@tenon/wire";
 import { newConversation, type Loaded } from "../rows.js";
 import { StoreDamaged } from "../store.js";
 
-type Kind = "bigint" | "number" | "boolean" | "string" | "object" | "bytes" | "list" | "maybe";
+type Kind = "bigint" | "number" | "boolean" | "flag" | "string" | "object" | "bytes" | "list" | "maybe";
 type Shape<T> = { readonly [K in keyof Required<T>]: Kind };
 
 const device: Shape<NonNullable<Loaded["device"]>> = {
@@ -12,7 +12,7 @@ const device: Shape<NonNullable<Loaded["device"]>> = {
 };
 const stream: Shape<Loaded["streams"][number]> = { unit: "number", queueEpoch: "number", pts: "bigint", rebaseReason: "number", generation: "bigint", rebase: "maybe" };
 const outbox: Shape<Loaded["outbox"][number]> = {
-  local: "bigint", conv: "bigint", deviceEpoch: "number", n: "bigint", send: "maybe", op: "maybe", after: "bigint", firstAtMs: "number", isVoid: "boolean", voidCode: "number",
+  local: "bigint", conv: "bigint", deviceEpoch: "number", n: "bigint", send: "maybe", op: "maybe", after: "bigint", firstAtMs: "number", isVoid: "boolean", voidCode: "number", isDoubtful: "flag",
 };
 const read: Shape<Loaded["reads"][number]> = { conv: "bigint", upToSeq: "bigint", upToPcnt: "bigint" };
 const event: Shape<Loaded["events"][number]> = { n: "bigint", what: "object" };
@@ -24,6 +24,7 @@ const conversation = Object.fromEntries(Object.entries(newConversation(0n)).map(
 
 function isKind(value: unknown, kind: Kind): boolean {
   if (kind === "maybe") return value === undefined || (typeof value === "object" && value !== null);
+  if (kind === "flag") return value === undefined || typeof value === "boolean";
   if (kind === "bytes") return value instanceof Uint8Array || Object.prototype.toString.call(value) === "[object Uint8Array]";
   if (kind === "list") return Array.isArray(value);
   return value !== null && typeof value === kind;
