@@ -86,6 +86,24 @@ describe("two people talk", () => {
     await expect.poll(() => bob.row("Harbour").locator(".badge.is-mention").count()).toBe(0);
   });
 
+  it("a click on a name tells who it is, and leads to a chat with them", async () => {
+    const [ada, bob] = await pair();
+    await ada.makeGroup("Lighthouse", ["bob", "cleo"]);
+    await bob.openChat("Lighthouse");
+    await ada.say("is **anybody** in?");
+    await bob.message("is anybody in?").locator("strong").filter({ hasText: /^anybody$/ }).waitFor();
+    await bob.message("is anybody in?").locator(".msg-name").click();
+    const card = bob.page.getByRole("dialog", { name: "Person" });
+    await card.getByText("@ada", { exact: true }).waitFor();
+    await bob.picture("person");
+    await card.getByRole("button", { name: "Send a message" }).click();
+    await bob.page.locator(".chat-head").getByText("ada", { exact: true }).waitFor();
+    expect(await card.count()).toBe(0);
+    await bob.say("I am");
+    await ada.openChat("bob");
+    await ada.message("I am").waitFor();
+  });
+
   it("who is removed may not write any more", async () => {
     const [ada, bob] = await pair();
     await ada.makeGroup("Attic", ["bob"]);

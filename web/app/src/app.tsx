@@ -11,6 +11,7 @@ import { type Shortcut, useEscape, useShortcuts } from "./keys.js";
 import { NewChat } from "./new-chat.js";
 import { Notices } from "./notices.js";
 import { Notifier } from "./notifier.js";
+import { PersonCards } from "./person-card.js";
 import { Settings } from "./settings.js";
 import { ShortcutsDialog } from "./shortcuts-dialog.js";
 import { Sidebar } from "./sidebar.js";
@@ -85,6 +86,7 @@ function House() {
           )}
         </main>
         {(dialog === "chat" || dialog === "group") && <NewChat mode={dialog} onClose={() => setDialog(undefined)} />}
+        <PersonCards />
         {dialog === "settings" && <Settings onClose={() => setDialog(undefined)} onKeys={() => setDialog("keys")} />}
         {dialog === "keys" && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
       </div>

@@ -5,6 +5,7 @@ import { flag, type MessageRow, messageKind } from "@tenon/wire";
 import { type FocusEvent, type KeyboardEvent, memo, type PointerEvent, useState } from "react";
 import { useClient, useLanguage, usePerson, useValue, useWords } from "./hooks.js";
 import { useQuoted } from "./list/use-quoted.js";
+import { showPerson } from "./person-card.js";
 import { oneLine } from "./preview.js";
 import { wordOfCode } from "./refusal.js";
 import { clock, full } from "./time.js";
@@ -65,11 +66,21 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
   };
   return (
     <article data-testid="message" className={classes.filter(Boolean).join(" ")} data-seq={row.seq} tabIndex={-1} aria-label={`${name}, ${clock(Number(row.ts), language)}`} onKeyDown={onKeyDown} onFocus={() => setActive(true)} onBlur={onBlur} onPointerEnter={() => setActive(true)} onPointerLeave={onLeave}>
-      {!isOwn && !isDirect && <span className="msg-face">{isLast && <Avatar id={row.sender} name={sender.name} size={34} />}</span>}
+      {!isOwn && !isDirect && (
+        <span className="msg-face">
+          {isLast && (
+            <button type="button" tabIndex={-1} aria-label={words("aboutPerson", { name: sender.name })} onClick={() => showPerson(row.sender)}>
+              <Avatar id={row.sender} name={sender.name} size={34} />
+            </button>
+          )}
+        </span>
+      )}
       <div className="bubble">
-        {isFirst && !isOwn && !isDirect && <span className={`msg-name hue-${hueOf(row.sender)}`}>
+        {isFirst && !isOwn && !isDirect && (
+          <button type="button" className={`msg-name hue-${hueOf(row.sender)}`} tabIndex={-1} title={words("aboutPerson", { name: sender.name })} onClick={() => showPerson(row.sender)}>
             <PersonName person={sender} />
-          </span>}
+          </button>
+        )}
         {row.replySeq > 0n && row.replySeq !== props.thread && !props.isQuoteAbove && <Quote conv={props.conv} seq={row.replySeq} row={props.quoted} onJump={props.onJump} />}
         <span className={shown.type === "text" ? "msg-text" : "msg-text is-dim"}>
           {shown.type === "text" ? <MessageText text={shown.text} spans={shown.spans} me={client.me} isMarkdown={row.kind === messageKind.MARKDOWN && shown.spans.length === 0} /> : <Other row={row} />}

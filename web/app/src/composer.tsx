@@ -105,7 +105,8 @@ export function Composer({ conv, line, title, replyTo, onReplyDone, thread, spea
     try {
       await client.send(textMessage(conv, clean, mentionsIn(clean, chosen), replyTo?.seq ?? thread ?? 0n));
     } catch (error) {
-      setText(clean);
+      // What was written meanwhile stays below it.
+      setText((now) => (now === "" ? clean : `${clean}\n${now}`));
       setFault(wordOf(error));
     }
   };

@@ -1,5 +1,8 @@
+import { createElement } from "react";
+import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 import { inline, markdown } from "../src/views/markdown.js";
+import { RichText } from "../src/views/rich-text.js";
 
 const text = (value: string) => ({ type: "text", text: value });
 
@@ -43,5 +46,26 @@ describe("markdown", () => {
       expect(flat(markdown(evil)).length).toBeGreaterThan(0);
     }
     expect(flat(markdown("**".repeat(50) + "x" + "**".repeat(50)))).toContain("x");
+  });
+});
+
+describe("what people write", () => {
+  const drawn = (text: string, spans: { user: bigint; start: number; len: number }[] = []) => renderToStaticMarkup(createElement(RichText, { text, spans, me: 1n }));
+
+  it("has marks around words, code, links and mentions", () => {
+    expect(drawn("a **b c** _d_ ~~e~~ `**f**`")).toBe("a <strong>b c</strong> <em>d</em> <s>e</s> <code>**f**</code>");
+    expect(drawn("**see https://x.y/a_b_c**")).toContain('<strong>see <a href="https://x.y/a_b_c"');
+    expect(drawn("**hi** @ada", [{ user: 1n, start: 7, len: 4 }])).toBe('<strong>hi</strong> <bdi class="mention is-me">@ada</bdi>');
+  });
+
+  it("leaves what is no mark as it is", () => {
+    for (const plain of ["2*3*4", "2 ** 3 ** 4", "snake_case_name", "__init__", "/_a_/_b_", "** **", "~~~~", "**open", "a_ b _c", "*one*"]) expect(drawn(plain)).toBe(plain);
+    expect(drawn("https://x.y/_a_/b_c_d")).toMatch(/^<a href="https:\/\/x\.y\/_a_\/b_c_d"[^>]*>https:\/\/x\.y\/_a_\/b_c_d<\/a>$/);
+    expect(drawn("**<b>x</b>**")).toBe("<strong>&lt;b&gt;x&lt;/b&gt;</strong>");
+  });
+
+  it("reads a long line of nothing but marks", () => {
+    const line = "**a ".repeat(16_000);
+    expect(drawn(line)).toBe(line);
   });
 });

@@ -1,4 +1,4 @@
-//! Text of a message: links, mentions, code, line breaks. Never HTML of the sender.
+//! Text of a message: links, mentions, code, marks around words, line breaks. Never HTML of the sender.
 
 import type { MentionSpan } from "@tenon/wire";
 import type { ReactNode } from "react";
@@ -24,12 +24,29 @@ export function withLinks(text: string, key: string): ReactNode[] {
   return out;
 }
 
+/** What people write around words in any messenger, within a line: **strong**, _stressed_, ~~struck~~. Single stars are arithmetic too often. Bounded, so that a line of nothing but marks costs little. */
+const MARKS = /\*\*(?=[^\s*])([^\n]{0,600}?[^\s*])\*\*(?!\*)|~~(?=[^\s~])([^\n]{0,600}?[^\s~])~~(?!~)|(?<![\p{L}\p{N}_/:.@-])_(?=[^\s_])([^_\n]{0,600}[^\s_])_(?![\p{L}\p{N}_/@])/gu;
+
+function withMarks(text: string, key: string): ReactNode[] {
+  const out: ReactNode[] = [];
+  let at = 0;
+  for (const found of text.matchAll(MARKS)) {
+    const [whole, strong, struck, stressed] = found;
+    const Mark = strong !== undefined ? "strong" : struck !== undefined ? "s" : "em";
+    out.push(...withLinks(text.slice(at, found.index), `${key}/${at}`));
+    out.push(<Mark key={`${key}/m${found.index}`}>{withLinks(strong ?? struck ?? stressed ?? "", "l")}</Mark>);
+    at = found.index + whole.length;
+  }
+  out.push(...withLinks(text.slice(at), `${key}/${at}`));
+  return out;
+}
+
 function withCode(text: string, key: string): ReactNode[] {
-  if (!text.includes("`")) return withLinks(text, key);
+  if (!text.includes("`")) return withMarks(text, key);
   const out: ReactNode[] = [];
   let at = 0;
   for (const found of text.matchAll(CODE)) {
-    out.push(...withLinks(text.slice(at, found.index), `${key}/${at}`));
+    out.push(...withMarks(text.slice(at, found.index), `${key}/${at}`));
     const block = found[1];
     const code = (block ?? found[2] ?? "").replace(/\n$/, "");
     out.push(
@@ -43,7 +60,7 @@ function withCode(text: string, key: string): ReactNode[] {
     );
     at = found.index + found[0].length;
   }
-  out.push(...withLinks(text.slice(at), `${key}/${at}`));
+  out.push(...withMarks(text.slice(at), `${key}/${at}`));
   return out;
 }
 
