@@ -41,6 +41,16 @@ describe("screens", () => {
     await bob.isSent("answer from the phone");
     expect(await isWideEnough(bob.page)).toBe(true);
     await bob.picture("phone-chat");
+    // Details cover the chat; the browser's way back closes them first, and so does their own button.
+    await bob.page.getByRole("button", { name: "Details", exact: true }).tap();
+    await bob.page.locator("aside.panel").waitFor();
+    await bob.page.goBack();
+    await bob.page.locator("aside.panel").waitFor({ state: "detached" });
+    await bob.message("answer from the phone").waitFor();
+    await bob.page.getByRole("button", { name: "Details", exact: true }).tap();
+    await bob.page.locator("aside.panel").getByRole("button", { name: "Close" }).tap();
+    await bob.page.locator("aside.panel").waitFor({ state: "detached" });
+    await bob.message("answer from the phone").waitFor();
     await bob.page.getByRole("button", { name: "Back" }).tap();
     await bob.page.locator(".sidebar").waitFor();
     await ada.message("answer from the phone").waitFor();

@@ -27,6 +27,25 @@ function useTimeline(conv: bigint): Timeline | undefined {
   return timeline;
 }
 
+/** On a narrow screen a panel covers the chat: the way back of the browser closes it and leaves the chat open. */
+function useBack(close: () => void, isOn: boolean): void {
+  const isHere = useRef(false);
+  useEffect(() => {
+    if (!isOn) return;
+    isHere.current = true;
+    if (!isPanelStep()) history.pushState({ isPanel: true }, "");
+    addEventListener("popstate", close);
+    return () => {
+      removeEventListener("popstate", close);
+      isHere.current = false;
+      // Closed by its button: its step of the history goes with it, unless the panel is here again at once.
+      queueMicrotask(() => !isHere.current && isPanelStep() && history.back());
+    };
+  }, [close, isOn]);
+}
+
+const isPanelStep = (): boolean => (history.state as { readonly isPanel?: boolean } | null)?.isPanel === true;
+
 /** How many of the newest messages say who speaks, and how often that is looked at. */
 const SPEAKING_ROWS = 200;
 const SPEAKING_MS = 2_000;
@@ -60,6 +79,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
     (last ?? main.current?.querySelector<HTMLElement>(".messages-box"))?.focus();
   }, []);
   useEscape(closePanel, panel !== undefined);
+  useBack(closePanel, isNarrow && panel !== undefined);
   const togglePanel = () => setPanel(panel?.type === "info" ? undefined : { type: "info" });
   return (
     <div className={panel ? "chat has-panel" : "chat"}>

@@ -2,6 +2,7 @@
 
 import { shownOf } from "@tenon/client";
 import { type MessageRow, messageKind } from "@tenon/wire";
+import { withoutMarks } from "./views/rich-text.js";
 import { cut } from "./views/text-parts.js";
 import type { Places, Word } from "./words.js";
 
@@ -13,7 +14,7 @@ const tidy = (text: string): string => cut(text.slice(0, UNITS_MAX * 3).replace(
 /** The text of a row in one line. */
 export function oneLine(row: Pick<MessageRow, "flags" | "kind" | "body">, words: (word: Word, places?: Places) => string): string {
   const shown = shownOf(row);
-  if (shown.type === "text") return tidy(shown.text);
+  if (shown.type === "text") return withoutMarks(tidy(shown.text));
   if (shown.type !== "other") return words(shown.type);
   if (shown.text.trim() !== "") return tidy(shown.text);
   if (shown.kind === messageKind.IMAGE) return words("image");

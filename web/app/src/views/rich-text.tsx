@@ -27,6 +27,9 @@ export function withLinks(text: string, key: string): ReactNode[] {
 /** What people write around words in any messenger, within a line: **strong**, _stressed_, ~~struck~~. Single stars are arithmetic too often. Bounded, so that a line of nothing but marks costs little. */
 const MARKS = /\*\*(?=[^\s*])([^\n]{0,600}?[^\s*])\*\*(?!\*)|~~(?=[^\s~])([^\n]{0,600}?[^\s~])~~(?!~)|(?<![\p{L}\p{N}_/:.@-])_(?=[^\s_])([^_\n]{0,600}[^\s_])_(?![\p{L}\p{N}_/@])/gu;
 
+/** The text without the marks around its words. */
+export const withoutMarks = (text: string): string => text.replace(MARKS, (_, strong?: string, struck?: string, stressed?: string) => strong ?? struck ?? stressed ?? "");
+
 function withMarks(text: string, key: string): ReactNode[] {
   const out: ReactNode[] = [];
   let at = 0;
