@@ -5,7 +5,7 @@ import { useCallback, useEffect, useState } from "react";
 import { account, enter, leave } from "./account.js";
 import { Announcer } from "./announcer.js";
 import { Chat } from "./chat.js";
-import { isUnread, neighbour } from "./conversations.js";
+import { neighbour } from "./conversations.js";
 import { ClientProvider, go, useCalm, useClient, useRoute, useValue, useWords } from "./hooks.js";
 import { type Shortcut, useEscape, useShortcuts } from "./keys.js";
 import { NewChat } from "./new-chat.js";
@@ -109,8 +109,7 @@ const TITLE_MS = 500;
 
 /** The number of unread conversations stands in the tab's title and on the installed app's icon. */
 function UnreadTitle() {
-  const lines = useCalm(useClient().conversations, TITLE_MS);
-  const unread = lines.filter((line) => isUnread(line) && line.summary?.notify !== 2).length;
+  const unread = useCalm(useClient().totals, TITLE_MS).loudLines;
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) Tenon` : "Tenon";
     const app = navigator as Navigator & { setAppBadge?: (count: number) => Promise<void>; clearAppBadge?: () => Promise<void> };

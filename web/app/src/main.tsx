@@ -1,6 +1,6 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { Pages } from "./pages.js";
+import { pageAt } from "./pages.js";
 import { applyPreferences } from "./preferences.js";
 import { keepShell } from "./shell/shell.js";
 import "./styles/base.css";
@@ -15,10 +15,4 @@ import "./styles/panels.css";
 applyPreferences();
 if (import.meta.env.PROD) keepShell();
 const root = document.getElementById("root");
-if (root) {
-  createRoot(root).render(
-    <StrictMode>
-      <Pages path={location.pathname} />
-    </StrictMode>,
-  );
-}
+if (root) void pageAt(location.pathname).then((page) => createRoot(root).render(<StrictMode>{page}</StrictMode>));

@@ -1,39 +1,36 @@
 //! Which part of the client an address shows. Each is loaded when it is needed.
 
-import { Component, lazy, type ReactNode, Suspense } from "react";
+import { Component, type ReactElement, type ReactNode } from "react";
 import { useWords } from "./hooks.js";
 
-const Chat = lazy(() => import("./app.js").then(({ App }) => ({ default: App })));
-const FirstRun = lazy(() => import("./first-run/first-run.js"));
-const Admin = lazy(() => import("./admin/admin.js"));
-
 /** The part at `path`; every address that is not known is the chat. */
-function Part({ path }: { readonly path: string }) {
-  switch (path.replace(/\/+$/, "")) {
-    case "/setup":
-      return <FirstRun page="setup" />;
-    case "/join":
-      return <FirstRun page="join" />;
-    case "/demo":
-      return <FirstRun page="demo" />;
-    case "/admin":
+async function partOf(path: string): Promise<ReactElement> {
+  const name = path.replace(/\/+$/, "").slice(1);
+  switch (name) {
+    case "setup":
+    case "join":
+    case "demo": {
+      const { default: FirstRun } = await import("./first-run/first-run.js");
+      return <FirstRun page={name} />;
+    }
+    case "admin": {
+      const { default: Admin } = await import("./admin/admin.js");
       return <Admin />;
-    default:
-      return <Chat />;
+    }
+    default: {
+      const { App } = await import("./app.js");
+      return <App />;
+    }
   }
 }
 
-export function Pages({ path }: { readonly path: string }) {
-  return (
-    <Shelter>
-      <Suspense>
-        <Part path={path} />
-      </Suspense>
-    </Shelter>
-  );
+/** What is at `path`, loaded. It is waited for outside React, which would hold it back for 300 ms behind an empty page. */
+export async function pageAt(path: string): Promise<ReactElement> {
+  const part = await partOf(path).catch(() => <Failed />);
+  return <Shelter>{part}</Shelter>;
 }
 
-/** Shown when a part cannot be loaded, for instance because the server holds a newer client. */
+/** Shows that a part failed. */
 class Shelter extends Component<{ readonly children: ReactNode }, { readonly hasFailed: boolean }> {
   override state = { hasFailed: false };
 
@@ -46,6 +43,7 @@ class Shelter extends Component<{ readonly children: ReactNode }, { readonly has
   }
 }
 
+/** Shown when a part fails or cannot be loaded, for instance because the server holds a newer client. */
 function Failed() {
   const words = useWords();
   return (

@@ -26,6 +26,7 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
   const client = useClient();
   const words = useWords();
   const lines = useCalm(client.conversations, CALM_MS);
+  const totals = useCalm(client.totals, CALM_MS);
   const me = usePerson(client.me);
   const now = useNow(LIST_TICK_MS);
   const isNarrow = useNarrow();
@@ -36,7 +37,8 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
   const isSearching = query.trim() !== "";
   const all = useMemo(() => (isSearching ? searchable(lines, client) : []), [isSearching, lines, client]);
   const found = useMemo(() => (wanted === "" ? shown : findLines(all, wanted)), [wanted, shown, all]);
-  const unread = useMemo(() => lines.filter(isUnread).length, [lines]);
+  // While the rest of the list is being read its place is kept, so that nothing moves when it comes.
+  const size = found === lines ? Math.max(found.length, totals.lines) : found.length;
   const activeIndex = useMemo(() => found.findIndex((line) => line.conv === open), [found, open]);
   const nav = useRef<HTMLElement>(null);
 
@@ -76,7 +78,7 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
           </button>
         )}
       </div>
-      {wanted === "" && <Filter isUnreadOnly={isUnreadOnly} count={unread} onChange={setUnreadOnly} />}
+      {wanted === "" && <Filter isUnreadOnly={isUnreadOnly} count={totals.unreadLines} onChange={setUnreadOnly} />}
       {!(isNarrow && open !== undefined) && <ConnectionBar />}
       <span className="sr-only" role="status">
         {wanted === "" ? "" : words("searchResults", { n: found.length })}
@@ -84,6 +86,7 @@ export function Sidebar({ open, onNew, onSettings }: SidebarProps) {
       {found.length > 0 ? (
         <VirtualList
           items={found}
+          size={size}
           rowHeight={ROW_HEIGHT}
           label={words("chats")}
           activeIndex={activeIndex}

@@ -7,6 +7,8 @@ const OVERSCAN = 8;
 
 export interface VirtualListProps<T> {
   readonly items: readonly T[];
+  /** How many there will be; as many as there are, unless told. */
+  readonly size?: number;
   readonly rowHeight: number;
   readonly keyOf: (item: T) => string;
   /** `isStop`: Tab comes to this row. */
@@ -30,7 +32,7 @@ export function movedBy(key: string, at: number, count: number): number | undefi
   return key === "End" ? count - 1 : undefined;
 }
 
-export function VirtualList<T>({ items, rowHeight, keyOf, row, label, activeIndex }: VirtualListProps<T>) {
+export function VirtualList<T>({ items, size = items.length, rowHeight, keyOf, row, label, activeIndex }: VirtualListProps<T>) {
   const ref = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState({ from: 0, to: 30 });
   const [stop, setStop] = useState(-1);
@@ -40,7 +42,7 @@ export function VirtualList<T>({ items, rowHeight, keyOf, row, label, activeInde
     const next = rangeOf(box.scrollTop, box.clientHeight, rowHeight);
     setRange((held) => (held.from === next.from && held.to === next.to ? held : next));
   }, [rowHeight]);
-  const count = items.length;
+  const count = Math.max(size, items.length);
   // A shorter list may have moved the screen.
   useLayoutEffect(measure, [measure, count]);
   useEffect(() => {
@@ -76,11 +78,11 @@ export function VirtualList<T>({ items, rowHeight, keyOf, row, label, activeInde
   const entry = stop >= range.from && stop < Math.min(range.to, items.length) ? stop : range.from;
   return (
     <div ref={ref} className="virtual" onScroll={measure} onKeyDown={onKeyDown}>
-      <ul aria-label={label} style={{ height: items.length * rowHeight }}>
+      <ul aria-label={label} aria-busy={items.length < count} style={{ height: count * rowHeight }}>
         {shown.map((item, offset) => {
           const index = range.from + offset;
           return (
-            <li key={keyOf(item)} style={{ top: index * rowHeight, height: rowHeight }} aria-setsize={items.length} aria-posinset={index + 1}>
+            <li key={keyOf(item)} style={{ top: index * rowHeight, height: rowHeight }} aria-setsize={count} aria-posinset={index + 1}>
               {row(item, index === entry)}
             </li>
           );

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "vite";
 
 /** Raised only with a sentence in the change that raises it. */
-const BUDGET_BYTES = 60 * 1024;
+const BUDGET_BYTES = 66 * 1024;
 
 const entry = new URL("../src/index.ts", import.meta.url).pathname;
 const built = await build({

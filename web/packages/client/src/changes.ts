@@ -3,6 +3,7 @@
 import type { Engine } from "./engine.js";
 import type { ListLine } from "./engine/speech.js";
 import type { Notice } from "./host.js";
+import type { ListTotals } from "./lines.js";
 import { max, min } from "./numbers.js";
 import { ConvState, type OutboxRow } from "./rows.js";
 import type { StoreOp } from "./store.js";
@@ -23,9 +24,9 @@ export class Changes {
   }
 
   /** Rows before the outbox: a message that arrived is shown before its waiting copy goes. */
-  notices(): Notice[] {
+  notices(totals: ListTotals): Notice[] {
     const all: Notice[] = [];
-    if (this.lines.size + this.gone.length > 0) all.push({ type: "lines", lines: [...this.lines.values()], gone: this.gone });
+    if (this.lines.size + this.gone.length > 0) all.push({ type: "lines", lines: [...this.lines.values()], gone: this.gone, totals });
     for (const [conv, range] of this.rows) all.push({ type: "rows", conv, ...range });
     if (this.outbox.length + this.done.length > 0) all.push({ type: "outbox", rows: this.outbox, done: this.done });
     return all;

@@ -12,11 +12,13 @@ import { type Connection, connectionOf, newConnection } from "./connection.js";
 import { type Connect, webSocketTo } from "./driver.js";
 import type { AppEvent, ConnectionState, ListLine } from "./engine/speech.js";
 import { Host, type FailedRow, type Notice, type Port } from "./host.js";
-import { compare, tryDecode, U64_MAX } from "./numbers.js";
+import { isSameTotals, LineList, type ListTotals, NO_TOTALS } from "./lines.js";
+import { compare, tryDecode } from "./numbers.js";
 import { LocalStores, type Storage, type StoreSource } from "./local.js";
-import { People } from "./people.js";
+import { People, personKey } from "./people.js";
+import { Previews } from "./previews.js";
 import type { Random } from "./random.js";
-import { isDone, type OutboxRow, type Settled } from "./rows.js";
+import { type ConversationRow, isDone, type OutboxRow, type Settled } from "./rows.js";
 import { freshTicket, type Session, socketUrl } from "./session.js";
 import type { Store } from "./store.js";
 import { type TabGround, Tabs } from "./tabs.js";
@@ -80,6 +82,10 @@ export interface Device {
 /** Bits of `SetSummary.mask`. */
 const SUMMARY = { PINNED: 1, NOTIFY: 2, HIDDEN: 4, MARKED_UNREAD: 16 } as const;
 const ROSTER_PAGE = 500;
+/** The rest of the store waits this long for the first screen, milliseconds. */
+const DRAWN_MAX = 300;
+/** Lines read at once behind those of a snapshot. */
+const LINES_PAGE = 500;
 /** Events that change a message. */
 const CHANGES: ReadonlySet<number> = new Set([eventType.MESSAGE_EDITED, eventType.MESSAGE_RECALLED, eventType.MESSAGE_EXPIRED, eventType.REACTIONS_CHANGED, eventType.CARD_UPDATED]);
 /** Event types that this version knows. */
@@ -97,12 +103,27 @@ export class Client {
   readonly storage = new Value<Storage>({ type: "disk", isNew: false, why: "" });
   /** True once every page of the list was read on this device. */
   readonly isListComplete = new Value(false);
+  /** True once every line that is stored on this device was read; before that the list has its first lines only. */
+  readonly isListWhole = new Value(false);
   /** Pinned first, then newest first; hidden ones are left out. */
   readonly conversations = new Value<readonly ListLine[]>([]);
+  /** What is unread, over the whole list also while its first lines are there only. */
+  readonly totals = new Value<ListTotals>(NO_TOTALS);
   readonly people: People;
   private readonly tabs: Tabs;
+  private readonly list = new LineList();
+  /** Lines that somebody asked for. */
   private readonly lines = new Map<bigint, Value<ListLine | undefined>>();
-  private readonly previews = new Map<bigint, Value<MessageRow | undefined>>();
+  private readonly previews = new Previews(() => this.tabs);
+  /** Lines held before another engine began, that it has not told of yet. */
+  private unconfirmed = new Set<bigint>();
+  /** Lines that came while a page of the list was under way: the page may be older. */
+  private readonly fresh = new Set<bigint>();
+  /** The snapshot and all its pages were taken. */
+  private isPaged = false;
+  /** Which reading of the store the lines come from, and which one has ended. */
+  private reading: string | undefined;
+  private wholeReading = "";
   private readonly rosters = new Map<bigint, Value<readonly Member[]>>();
   private readonly timelines = new Map<bigint, { timeline: Timeline; users: number }>();
   private readonly outbox = new Map<bigint, Outgoing>();
@@ -111,7 +132,7 @@ export class Client {
   private readonly settling = new Map<bigint, { resolve: (settled: Settled) => void; reject: (error: Error) => void }>();
   private readonly nobody = new Value<readonly Member[]>([]);
   private readonly unmarking = new Set<bigint>();
-  private isSorting = false;
+  private isShowing = false;
   private isOnline = typeof navigator === "undefined" || navigator.onLine !== false;
   /** The highest event told; those of a takeover may come a second time. */
   private toldEvents = 0n;
@@ -129,7 +150,7 @@ export class Client {
       const getTicket = getToken ? async () => bytesOf(await getToken()) : () => freshTicket(session);
       const connect = options.connect ?? webSocketTo(socketUrl(session.server, globalThis.location?.href ?? session.server));
       const random = options.random === undefined ? {} : { random: options.random };
-      return Host.open({ stores: this.stores, connect, getTicket, config: { device: this.device }, ...random }, notify);
+      return Host.open({ stores: this.stores, connect, getTicket, config: { device: this.device }, firstKeys: (rows, last) => this.firstKeys(rows, last), drawn, ...random }, notify);
     };
     const events = {
       notice: (notice: Notice) => this.noticed(notice),
@@ -170,13 +191,7 @@ export class Client {
 
   /** The newest message held of a conversation. */
   preview(conv: bigint): Readable<MessageRow | undefined> {
-    let value = this.previews.get(conv);
-    if (value === undefined) {
-      value = new Value<MessageRow | undefined>(undefined);
-      this.previews.set(conv, value);
-      void this.readPreview(conv);
-    }
-    return value;
+    return this.previews.of(conv);
   }
 
   /** The timeline of a conversation; give it back with `closeTimeline`. */
@@ -252,7 +267,7 @@ export class Client {
 
   /** The user has read up to here; "marked as unread" ends with it. */
   markRead(conv: bigint, upToSeq: bigint): void {
-    const line = this.line(conv).get();
+    const line = this.list.get(conv);
     if (line && line.readSeq >= upToSeq) {
       // A mark that moves nothing is told to nobody, so what was marked by hand is taken back by hand.
       if (line.summary?.markedUnread) void this.unmark(conv);
@@ -392,6 +407,7 @@ export class Client {
 
   private async restart(): Promise<void> {
     const port: Port = this.tabs;
+    this.fresh.clear();
     const snapshot = await port.snapshot().catch(() => undefined);
     if (snapshot === undefined) return;
     this.connection.set(snapshot.state);
@@ -399,18 +415,48 @@ export class Client {
     this.storage.update((held) => (held.type === snapshot.storage.type && held.why === snapshot.storage.why ? held : snapshot.storage));
     if (this.toldEvents >= snapshot.nextEvent) this.toldEvents = 0n;
     this.tellStatus();
-    this.people.load(snapshot.values);
-    const joined = new Set(snapshot.lines.map((line) => line.conv));
-    for (const [conv, value] of this.lines) if (!joined.has(conv)) value.set(undefined);
-    for (const line of snapshot.lines) this.line(line.conv).set(line);
+    this.people.load(snapshot.values, snapshot.isWhole || this.wholeReading === snapshot.reading);
+    this.previews.restart(snapshot.tails);
+    this.unconfirmed = new Set(this.list.convs());
+    this.reading = snapshot.reading;
+    if (snapshot.isWhole) this.wholeReading = snapshot.reading;
+    this.isPaged = false;
+    this.takeLines(snapshot.lines.filter((line) => !this.fresh.has(line.conv)), [], snapshot.totals);
     this.outbox.clear();
     this.takeOutbox(snapshot.outbox);
     this.failed = snapshot.failed;
-    for (const conv of this.previews.keys()) void this.readPreview(conv);
     for (const { timeline } of this.timelines.values()) void timeline.renewed();
-    this.sort();
     this.watch();
     this.tellOutgoing();
+    await this.readPages(snapshot.lines.at(-1));
+  }
+
+  /** Reads the lines behind those of a snapshot. */
+  private async readPages(first: ListLine | undefined): Promise<void> {
+    const mine = this.unconfirmed;
+    for (let last = first; last !== undefined; ) {
+      this.fresh.clear();
+      const page: ListLine[] | undefined = await this.tabs.lines(last, LINES_PAGE).catch(() => undefined);
+      // Without an answer the engine went to another tab, and its snapshot is read next.
+      if (page === undefined || this.unconfirmed !== mine) return;
+      this.takeLines(page.filter((line) => !this.fresh.has(line.conv)), []);
+      last = page.length < LINES_PAGE ? undefined : page.at(-1);
+    }
+    this.isPaged = true;
+    this.whole();
+  }
+
+  /** Once everything was told: what nobody told of is gone. */
+  private whole(): void {
+    if (!this.isPaged || this.wholeReading !== this.reading) return;
+    this.takeLines([], [...this.unconfirmed]);
+    this.isListWhole.set(true);
+  }
+
+  /** Keys of people whose names stand in the first lines. */
+  private firstKeys(rows: readonly ConversationRow[], last: readonly MessageRow[]): string[] {
+    const users = new Set([this.me, ...rows.map((row) => row.meta?.peer ?? 0n), ...last.map((row) => row.sender)]);
+    return [...users].map(personKey);
   }
 
   private noticed(notice: Notice): void {
@@ -424,11 +470,13 @@ export class Client {
       case "renewed":
         return void this.restart();
       case "lines":
-        for (const line of notice.lines) this.line(line.conv).set(line);
-        for (const conv of notice.gone) this.line(conv).set(undefined);
-        return this.sort();
+        return this.takeLines(notice.lines, notice.gone, notice.totals);
+      case "whole":
+        this.wholeReading = notice.reading;
+        this.people.loaded();
+        return this.whole();
       case "rows":
-        if (this.previews.has(notice.conv)) void this.readPreview(notice.conv);
+        this.previews.changed(notice.conv);
         return this.timelines.get(notice.conv)?.timeline.changed(notice.lo, notice.hi);
       case "outbox":
         this.takeOutbox(notice.rows);
@@ -515,27 +563,31 @@ export class Client {
   }
 
   private line(conv: bigint): Value<ListLine | undefined> {
-    const value = this.lines.get(conv) ?? new Value<ListLine | undefined>(undefined);
+    const value = this.lines.get(conv) ?? new Value<ListLine | undefined>(this.list.get(conv));
     this.lines.set(conv, value);
     return value;
   }
 
-  /** Sorts the list, once for all changes of a moment. */
-  private sort(): void {
-    if (this.isSorting) return;
-    this.isSorting = true;
-    queueMicrotask(() => {
-      this.isSorting = false;
-      const lines = [...this.lines.values()].flatMap((value) => value.get() ?? []).filter((line) => !line.summary?.hidden);
-      const pinned = (line: ListLine) => (line.summary?.pinned ? 1 : 0);
-      lines.sort((a, b) => pinned(b) - pinned(a) || compare(b.sortTs, a.sortTs) || compare(a.conv, b.conv));
-      this.conversations.set(lines);
-    });
+  private takeLines(lines: readonly ListLine[], gone: readonly bigint[], totals?: ListTotals): void {
+    this.list.take(lines, gone);
+    for (const line of lines) this.lines.get(line.conv)?.set(line);
+    for (const conv of gone) this.lines.get(conv)?.set(undefined);
+    for (const conv of [...lines.map((line) => line.conv), ...gone]) {
+      this.unconfirmed.delete(conv);
+      this.fresh.add(conv);
+    }
+    if (totals) this.totals.update((held) => (isSameTotals(held, totals) ? held : totals));
+    this.show();
   }
 
-  private async readPreview(conv: bigint): Promise<void> {
-    const rows = await this.tabs.rows({ conv, lo: 0n, hi: U64_MAX, limit: 1, isUpward: false }).catch(() => undefined);
-    if (rows) this.previews.get(conv)?.set(rows[0]);
+  /** Shows the list, once for all changes of a moment. */
+  private show(): void {
+    if (this.isShowing) return;
+    this.isShowing = true;
+    queueMicrotask(() => {
+      this.isShowing = false;
+      this.conversations.set(this.list.visible());
+    });
   }
 
   private async readRoster(conv: bigint): Promise<void> {
@@ -580,6 +632,14 @@ export class Client {
     return new Promise((resolve, reject) => this.settling.set(local, { resolve, reject }));
   }
 }
+
+/** The next frame is on the screen; at once where there are no frames, and soon in a tab that nobody sees. */
+const drawn = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof requestAnimationFrame === "undefined") return resolve();
+    const timer = setTimeout(resolve, DRAWN_MAX);
+    requestAnimationFrame(() => setTimeout(() => (clearTimeout(timer), resolve())));
+  });
 
 const bytesOf = (token: Uint8Array | string): Uint8Array => (typeof token === "string" ? Uint8Array.from(atob(token), (c) => c.charCodeAt(0)) : token);
 

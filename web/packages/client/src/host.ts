@@ -1,19 +1,22 @@
 //! The one place of a browser that runs the engine. Every tab speaks with it by values that can be cloned.
 //!
 //! Takes wishes and questions, gives answers and notices. A notice about rows comes after they are durable, so a tab that
-//! reads them then sees them. A wish with a token is done once: whoever asks again with the same token, also of the next
+//! reads them then sees them. It is there as soon as the first lines of the list are read; the engine begins when the rest
+//! is, and wishes wait for it. A wish with a token is done once: whoever asks again with the same token, also of the next
 //! host over the same store, gets the first answer. If the store fails, a new engine goes on over the next store of the
 //! source; the old engine never goes on without its store.
 
 import { closeReason, errorCode, type MessageRow, WireError } from "@tenon/wire";
 import { type Connect, Driver } from "./driver.js";
 import { Engine } from "./engine.js";
+import { lineOf } from "./engine/conversation.js";
 import { type Answer, type AppEvent, type Command, type ConnectionState, engineConfig, type EngineConfig, type ListLine } from "./engine/speech.js";
+import { isSameTotals, LineList, NO_TOTALS, type ListTotals, type Placed, Tally } from "./lines.js";
 import { onlyStore, type Opened, type Storage, type StoreSource } from "./local.js";
 import { Changes } from "./changes.js";
 import { cryptoRandom, type Random } from "./random.js";
-import { isDone, type OutboxRow, type Settled } from "./rows.js";
-import { type RowRange, type Store, StoreDamaged, type StoreOp } from "./store.js";
+import { type ConversationRow, ConvState, isDone, type Loaded, type OutboxRow, type Settled } from "./rows.js";
+import { type Glance, type RowRange, type Slice, type Store, StoreDamaged, type StoreOp } from "./store.js";
 import { OPENED } from "./store/evict.js";
 
 /** A command that is answered. */
@@ -35,9 +38,19 @@ export interface Snapshot {
   readonly state: ConnectionState;
   readonly storage: Storage;
   readonly isListComplete: boolean;
+  /** The first lines of the list; `lines` of the port gives those behind them. */
   readonly lines: ListLine[];
+  /** Over the whole list. */
+  readonly totals: ListTotals;
+  /** True once every line of the store is read; until then they come as notices. */
+  readonly isWhole: boolean;
+  /** Which reading of a store this comes from, as `whole` names it. */
+  readonly reading: string;
+  /** Newest messages of these lines, as far as they are at hand. */
+  readonly tails: readonly (readonly [conv: bigint, row: MessageRow])[];
   readonly outbox: OutboxRow[];
   readonly failed: FailedRow[];
+  /** All of them once the list is whole, until then those that the first lines need. */
   readonly values: Map<string, unknown>;
   /** The number of the next event; a tab that has heard of a higher one has heard another store. */
   readonly nextEvent: bigint;
@@ -47,7 +60,9 @@ export interface Snapshot {
 export type Notice =
   | { readonly type: "state"; readonly state: ConnectionState }
   | { readonly type: "listComplete" }
-  | { readonly type: "lines"; readonly lines: ListLine[]; readonly gone: bigint[] }
+  | { readonly type: "lines"; readonly lines: ListLine[]; readonly gone: bigint[]; readonly totals: ListTotals }
+  /** Every line of the store is read, and every value. */
+  | { readonly type: "whole"; readonly reading: string }
   /** Rows of the timeline of this conversation, somewhere in `lo..=hi`. */
   | { readonly type: "rows"; readonly conv: bigint; readonly lo: bigint; readonly hi: bigint }
   | { readonly type: "outbox"; readonly rows: OutboxRow[]; readonly done: bigint[] }
@@ -64,6 +79,10 @@ export interface Port {
   ask(wish: Wish, token?: string): Promise<Answer>;
   tell(hint: Hint): void;
   rows(range: RowRange): Promise<MessageRow[]>;
+  /** The newest message row of each conversation, in the same order. */
+  tails(convs: readonly bigint[]): Promise<(MessageRow | undefined)[]>;
+  /** Up to `limit` lines behind this one, in the order of the list; hidden ones come last. */
+  lines(behind: Placed | undefined, limit: number): Promise<ListLine[]>;
   /** Forgets a failed message. */
   dropFailed(local: bigint): Promise<void>;
   /** Keeps values of the app; those that are `undefined` are forgotten. */
@@ -79,10 +98,20 @@ export interface HostOptions {
   readonly getTicket: () => Promise<Uint8Array>;
   readonly random?: Random;
   readonly config?: Partial<EngineConfig>;
+  /** Resolves when the first screen has been drawn; the rest of the store is read after it. */
+  readonly drawn?: () => Promise<void>;
+  /** Keys of values that the first screen needs beside the rows. */
+  readonly firstKeys?: (rows: readonly ConversationRow[], last: readonly MessageRow[]) => string[];
 }
 
 const FAILED = "failed/";
 const TOKEN = "token/";
+/** The totals of the list as they were committed last. */
+const TOTALS = "list/totals";
+/** Lines that are read first: more than any screen shows. */
+const FIRST_LINES = 40;
+/** Lines of a snapshot. */
+const SNAPSHOT_LINES = 400;
 /** Pause before a ticket is asked for again, milliseconds. */
 const TICKET_PAUSE = 3_000;
 /** A token is remembered this long, milliseconds; a tab that waits longer for its answer is gone. */
@@ -99,17 +128,31 @@ interface Waiting {
   readonly resolve: (answer: Answer) => void;
 }
 
+/** The engine and its hands. */
+interface Running {
+  readonly engine: Engine;
+  readonly driver: Driver;
+}
+
 /** The engine with its driver, as tabs see it. */
 export class Host implements Port {
-  private engine!: Engine;
-  private driver!: Driver;
+  /** `undefined` while the store is being read. */
+  private running: Running | undefined;
+  private glance: Glance | undefined;
   private readonly source: StoreSource;
   private readonly waiting = new Map<number, Waiting>();
+  /** Hints that came while the store was being read. */
+  private hints: Hint[] = [];
   /** Wishes with a token that are not answered yet. */
   private readonly asked = new Map<string, Promise<Answer>>();
   /** Tokens of commands that are in the engine, but in no transaction yet. */
   private readonly tokens = new Map<bigint, string>();
   private values = new Map<string, unknown>();
+  private reading = "";
+  private list = new LineList();
+  private tally = new Tally();
+  /** What stands in the store, or is on its way there. */
+  private totals: ListTotals | undefined;
   /** Conversations on a screen. */
   private open: readonly bigint[] = [];
   private nextTicket = 1;
@@ -124,6 +167,8 @@ export class Host implements Port {
   private refusedTickets = 0;
   /** The server ended the session, and the device asks whether it may still come in. */
   private isAskingAgain = false;
+  /** Called when the engine runs, or never will. */
+  private readonly begun: (() => void)[] = [];
 
   private constructor(
     private opened: Opened,
@@ -133,7 +178,7 @@ export class Host implements Port {
     this.source = sourceOf(options.stores);
   }
 
-  /** Loads the store and goes online. */
+  /** Opens the store and reads the first lines; then reads the rest and goes online. */
   static async open(options: HostOptions, notify: (notice: Notice) => void): Promise<Host> {
     const host = new Host(await sourceOf(options.stores).open(), options, notify);
     await host.begin();
@@ -142,17 +187,25 @@ export class Host implements Port {
   }
 
   async snapshot(): Promise<Snapshot> {
+    const loaded = this.glance?.loaded;
+    const device = this.running?.engine.device ?? loaded?.device;
+    const outbox = this.running ? [...this.running.engine.outbox.rows.values()].map((held) => held.row) : (loaded?.outbox ?? []);
     return {
-      user: this.engine.device.user,
-      device: this.engine.device.device,
+      user: device?.user ?? 0n,
+      device: device?.device ?? this.options.config?.device ?? 0n,
       state: this.state,
       storage: this.opened.storage,
       isListComplete: this.isListComplete,
-      lines: this.engine.list(),
-      outbox: [...this.engine.outbox.rows.values()].map((held) => held.row),
+      lines: this.list.behind(undefined, SNAPSHOT_LINES),
+      totals: this.running ? this.tally.totals : (this.totals ?? this.tally.totals),
+      isWhole: this.running !== undefined,
+      reading: this.reading,
+      // Once the engine runs they may be old.
+      tails: this.running ? [] : [...(this.glance?.last ?? [])],
+      outbox,
       failed: this.failed(),
       values: this.values,
-      nextEvent: this.engine.device.nextEvent,
+      nextEvent: device?.nextEvent ?? 1n,
     };
   }
 
@@ -177,20 +230,34 @@ export class Host implements Port {
     this.nextTicket += 1;
     return new Promise((resolve) => {
       this.waiting.set(ticket, { wish, token, resolve });
-      this.hand(ticket, wish, token);
+      if (this.running) this.hand(this.running, ticket, wish, token);
     });
   }
 
   tell(hint: Hint): void {
     if (hint.type === "watch") this.noteOpened(hint.watch.open);
-    this.driver.command(hint);
+    if (this.running) this.running.driver.command(hint);
+    else this.hints.push(hint);
   }
 
-  async rows(range: RowRange): Promise<MessageRow[]> {
+  async lines(behind: Placed | undefined, limit: number): Promise<ListLine[]> {
+    return this.list.behind(behind, limit);
+  }
+
+  rows(range: RowRange): Promise<MessageRow[]> {
+    return this.read((store) => store.messages(range));
+  }
+
+  tails(convs: readonly bigint[]): Promise<(MessageRow | undefined)[]> {
+    return this.read((store) => store.tails(convs));
+  }
+
+  private async read<T>(how: (store: Store) => Promise<T>): Promise<T> {
+    const { opened } = this;
     try {
-      return await this.opened.store.messages(range);
+      return await how(opened.store);
     } catch (error) {
-      if (error instanceof StoreDamaged) void this.renew(error);
+      if (error instanceof StoreDamaged) void this.renew(opened, error);
       throw error;
     }
   }
@@ -200,6 +267,8 @@ export class Host implements Port {
   }
 
   async putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void> {
+    // Nothing is written while the store is being read.
+    await this.whenBegun();
     for (const [key, value] of values) {
       if (value === undefined) this.values.delete(key);
       else this.values.set(key, value);
@@ -213,14 +282,14 @@ export class Host implements Port {
   /** The browser says that the network came or went. */
   network(isOnline: boolean): void {
     this.isOnline = isOnline;
-    if (isOnline) this.driver.command({ type: "start" });
-    else this.driver.networkLost();
+    if (isOnline) this.running?.driver.command({ type: "start" });
+    else this.running?.driver.networkLost();
   }
 
   /** Ends the engine; another tab may run the next one. */
   close(): void {
     this.isClosed = true;
-    this.driver.close();
+    this.running?.driver.close();
     this.opened.store.close();
   }
 
@@ -230,58 +299,115 @@ export class Host implements Port {
     await this.source.destroy();
   }
 
-  /** Starts an engine over the store that is open. */
+  /** Reads the first lines of the store that is open, and goes on with the rest. */
   private async begin(): Promise<void> {
-    const { store } = this.opened;
-    const [loaded, values] = await Promise.all([store.load(), store.values()]);
-    this.values = values;
+    const { opened } = this;
+    const prefixes = [FAILED, TOKEN, TOTALS];
+    try {
+      const glance = await opened.store.glance({ lines: FIRST_LINES, prefixes, keys: (rows, last) => (this.options.firstKeys?.(rows, last) ?? []) });
+      if (this.isClosed || this.opened !== opened) return;
+      this.glance = glance;
+      this.reading = crypto.randomUUID();
+      this.list = new LineList();
+      this.tally = new Tally();
+      this.values = new Map(glance.values);
+      this.totals = this.values.get(TOTALS) as ListTotals | undefined;
+      this.takeRows(glance.loaded.conversations);
+    } catch (error) {
+      return this.renew(opened, error);
+    }
+    void this.goOn(opened, this.glance).catch((error: unknown) => this.renew(opened, error));
+  }
+
+  /** Reads the rest of the store and starts an engine over it. */
+  private async goOn(opened: Opened, glance: Glance): Promise<void> {
+    const isOver = () => this.isClosed || this.opened !== opened;
+    const loaded: Loaded = { ...glance.loaded, conversations: [...glance.loaded.conversations], intervals: [] };
+    await this.options.drawn?.();
+    if (isOver()) return;
+    await opened.store.rest(glance, (slice) => isOver() || this.takeSlice(slice, loaded));
+    if (isOver()) return;
     const config = engineConfig({ type: "ticket", bytes: this.auth }, this.options.config);
-    this.engine = new Engine(config, loaded, this.options.random ?? cryptoRandom);
-    this.driver = new Driver(this.engine, store, this.options.connect, {
+    const engine = new Engine(config, loaded, this.options.random ?? cryptoRandom);
+    const driver = new Driver(engine, opened.store, this.options.connect, {
       answer: (ticket, answer) => this.answered(ticket, answer),
       event: (event) => this.heard(event),
-      committed: (ops) => this.committed(ops),
-      failed: (error) => void this.renew(error),
+      committed: (ops) => this.committed(engine, ops),
+      failed: (error) => void this.renew(opened, error),
       alongside: (ops) => this.alongside(ops),
     });
-    await this.dropOldTokens(store);
-    this.driver.run();
+    await this.dropOldTokens(opened.store);
+    if (isOver()) return;
+    this.running = { engine, driver };
+    this.glance = undefined;
+    driver.run();
+    this.notify({ type: "lines", lines: [], gone: [], totals: this.tally.totals });
+    this.notify({ type: "whole", reading: this.reading });
+    for (const [ticket, { wish, token }] of this.waiting) this.hand(this.running, ticket, wish, token);
+    for (const hint of this.hints.splice(0)) driver.command(hint);
+    this.tellBegun();
+  }
+
+  private tellBegun(): void {
+    for (const tell of this.begun.splice(0)) tell();
+  }
+
+  private whenBegun(): Promise<void> {
+    if (this.running || this.state.type === "stopped") return Promise.resolve();
+    return new Promise((resolve) => this.begun.push(resolve));
+  }
+
+  private takeSlice({ conversations, intervals, values }: Slice, loaded: Loaded): void {
+    loaded.conversations.push(...conversations);
+    loaded.intervals.push(...intervals);
+    const news = values.filter(([key]) => !this.values.has(key));
+    for (const [key, value] of news) this.values.set(key, value);
+    if (news.length > 0) this.notify({ type: "values", values: news });
+    const lines = this.takeRows(conversations);
+    if (lines.length > 0) this.notify({ type: "lines", lines, gone: [], totals: this.totals ?? this.tally.totals });
+  }
+
+  /** Puts what was read into the list; gives the lines. */
+  private takeRows(rows: readonly ConversationRow[]): ListLine[] {
+    const lines = rows.filter((row) => row.state === ConvState.JOINED).map(lineOf);
+    this.list.take(lines, []);
+    for (const line of lines) this.tally.take(line.conv, line);
+    return lines;
   }
 
   /** The store failed: a new engine over the next one, with the wishes that were not answered. */
-  private async renew(error: unknown): Promise<void> {
-    if (this.isClosed) return;
-    const failed = this.opened.store;
-    this.driver.close();
+  private async renew(opened: Opened, error: unknown): Promise<void> {
+    if (this.isClosed || this.opened !== opened) return;
+    this.running?.driver.close();
+    this.running = undefined;
     this.tokens.clear();
-    const next = await this.source.after(failed, error).catch(() => undefined);
-    if (this.isClosed || this.opened.store !== failed) return;
+    const next = await this.source.after(opened.store, error).catch(() => undefined);
+    if (this.isClosed || this.opened !== opened) return;
     const text = error instanceof Error ? error.message : String(error);
-    if (next === undefined) return this.tellState({ type: "stopped", code: 0, reason: 0, text });
+    if (next === undefined) {
+      this.tellState({ type: "stopped", code: 0, reason: 0, text });
+      return this.tellBegun();
+    }
     this.opened = next;
     this.isListComplete = false;
-    try {
-      await this.begin();
-    } catch (again) {
-      return void this.renew(again);
-    }
-    for (const [ticket, { wish, token }] of this.waiting) this.hand(ticket, wish, token);
+    await this.begin();
     this.notify({ type: "renewed" });
     if (this.isOnline) void this.authorize(true);
   }
 
   /** Gives a wish to the engine; its token goes into the transaction of the row that it makes. */
-  private hand(ticket: number, wish: Wish, token: string | undefined): void {
-    const local = this.engine.device.nextLocal;
+  private hand({ engine, driver }: Running, ticket: number, wish: Wish, token: string | undefined): void {
+    const local = engine.device.nextLocal;
     if (token !== undefined) this.tokens.set(local, token);
-    this.driver.command({ ...wish, ticket });
-    if (this.engine.device.nextLocal === local) this.tokens.delete(local);
+    driver.command({ ...wish, ticket });
+    if (engine.device.nextLocal === local) this.tokens.delete(local);
   }
 
   /** Steps of the host's own for the transaction that is about to be performed. */
   private alongside(ops: readonly StoreOp[]): StoreOp[] {
     const own: StoreOp[] = [];
     for (const op of ops) {
+      if (op.type === "conversation") this.tally.take(op.row.conv, op.row.state === ConvState.JOINED ? lineOf(op.row) : undefined);
       const token = op.type === "outbox" ? this.tokens.get(op.row.local) : undefined;
       if (op.type !== "outbox" || token === undefined) continue;
       this.tokens.delete(op.row.local);
@@ -289,6 +415,9 @@ export class Host implements Port {
       this.values.set(`${TOKEN}${token}`, value);
       own.push({ type: "value", key: `${TOKEN}${token}`, value });
     }
+    const { totals } = this.tally;
+    if (!isSameTotals(totals, this.totals ?? NO_TOTALS)) own.push({ type: "value", key: TOTALS, value: totals });
+    this.totals = totals;
     return own;
   }
 
@@ -308,10 +437,11 @@ export class Host implements Port {
   private async fetchTicket(isFirst: boolean): Promise<void> {
     try {
       const bytes = await this.options.getTicket();
+      await this.whenBegun();
       if (this.isClosed) return;
       this.auth = Uint8Array.from(bytes);
-      this.driver.command({ type: "authorize", auth: { type: "ticket", bytes } });
-      if (isFirst) this.driver.command({ type: "start" });
+      this.tell({ type: "authorize", auth: { type: "ticket", bytes } });
+      if (isFirst) this.tell({ type: "start" });
     } catch (error) {
       if (this.isClosed) return;
       if (error instanceof WireError && error.number >= errorCode.ticket_expired && error.number <= errorCode.account_disabled) {
@@ -377,7 +507,7 @@ export class Host implements Port {
     setTimeout(() => {
       const to = this.eventsTo;
       this.eventsTo = 0n;
-      if (!this.isClosed) this.driver.command({ type: "eventsDone", n: to });
+      if (!this.isClosed) this.running?.driver.command({ type: "eventsDone", n: to });
     }, 500);
   }
 
@@ -385,8 +515,11 @@ export class Host implements Port {
     return [...this.values].filter(([key]) => key.startsWith(FAILED)).map(([, value]) => value as FailedRow);
   }
 
-  private committed(ops: readonly StoreOp[]): void {
-    for (const notice of new Changes(this.engine, ops).notices()) this.notify(notice);
+  private committed(engine: Engine, ops: readonly StoreOp[]): void {
+    for (const notice of new Changes(engine, ops).notices(this.tally.totals)) {
+      if (notice.type === "lines") this.list.take(notice.lines, notice.gone);
+      this.notify(notice);
+    }
   }
 }
 

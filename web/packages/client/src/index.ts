@@ -17,6 +17,7 @@ export { People, type Person } from "./people.js";
 export { freshTicket, type Login, type Session, signIn, signOut, socketUrl } from "./session.js";
 export { LeaderLost, type TabGround, Tabs } from "./tabs.js";
 export { type Connection, type ConnectionReason } from "./connection.js";
+export { inListOrder, LineList, type ListTotals, NO_TOTALS, Tally } from "./lines.js";
 export { LocalStores, onlyStore, type Opened, type Storage, type StoreSource } from "./local.js";
 export { Thread, type ThreadState, type ThreadView } from "./thread.js";
 export { type Outgoing, Timeline, type TimelineView } from "./timeline.js";

@@ -1,10 +1,10 @@
 //! Where an account's rows live on this device, and what happens when that place fails.
 //!
-//! Invariants: a store that cannot be opened or read is set aside and never written again; a new one has no cursor, so the
-//! engine asks for a new device epoch and nothing is sent twice. What the browser refuses is kept in memory, and the app is
-//! told so. Not here: reading or writing rows (the stores).
+//! Invariants: a store that cannot be opened, or whose rows turn out to be damaged, is set aside and never written again; a
+//! new one has no cursor, so the engine asks for a new device epoch and nothing is sent twice. What the browser refuses is
+//! kept in memory, and the app is told so. Not here: reading or writing rows (the stores).
 
-import type { Store } from "./store.js";
+import { type Store, StoreDamaged } from "./store.js";
 import { IndexedStore } from "./store/indexed.js";
 import { MemoryStore } from "./store/memory.js";
 
@@ -73,7 +73,8 @@ export class LocalStores implements StoreSource {
     failed.close();
     if (failed instanceof IndexedStore && failed.isTakenAway) return undefined;
     if (this.failures > 2 || isFull(error)) return inMemory(why);
-    return this.openDisk(why).catch((next: unknown) => inMemory(textOf(next)));
+    const opening = error instanceof StoreDamaged ? this.setAside(why) : this.openDisk(why);
+    return opening.catch((next: unknown) => inMemory(textOf(next)));
   }
 
   /** Message rows are the bulk and the server has them too: some go, and more of them if that was not enough. */
@@ -95,28 +96,25 @@ export class LocalStores implements StoreSource {
 
   /** Opens the database in use, or sets it aside and begins the next. @throws if the browser gives no storage */
   private async openDisk(why: string): Promise<Opened> {
-    const numbers = await this.numbers();
-    const last = numbers.at(-1) ?? 0;
+    const last = (await this.numbers()).at(-1) ?? 0;
     try {
-      return { store: await this.openWhole(last), storage: { type: "disk", isNew: false, why } };
+      return { store: await this.openOne(last), storage: { type: "disk", isNew: false, why } };
     } catch (error) {
-      const store = await this.openWhole(last + 1);
-      for (const n of numbers.slice(0, -ASIDE_MAX)) await this.remove(n).catch(() => undefined);
-      return { store, storage: { type: "disk", isNew: true, why: textOf(error) } };
+      return this.setAside(textOf(error));
     }
   }
 
-  /** A store whose rows are all readable. */
-  private async openWhole(n: number): Promise<Store> {
+  /** Begins the next database; the one in use is not written again. @throws if the browser gives no storage */
+  private async setAside(why: string): Promise<Opened> {
+    const numbers = await this.numbers();
+    const store = await this.openOne((numbers.at(-1) ?? 0) + 1);
+    for (const n of numbers.slice(0, -ASIDE_MAX)) await this.remove(n).catch(() => undefined);
+    return { store, storage: { type: "disk", isNew: true, why } };
+  }
+
+  private async openOne(n: number): Promise<Store> {
     if (this.factory === undefined) throw new Error("this browser has no IndexedDB");
-    const store = await IndexedStore.open(this.nameOf(n), this.factory);
-    try {
-      await store.load();
-      return store;
-    } catch (error) {
-      store.close();
-      throw error;
-    }
+    return IndexedStore.open(this.nameOf(n), this.factory);
   }
 
   private remove(n: number): Promise<void> {

@@ -19,18 +19,30 @@ export interface Person {
 const KEY = "person/";
 const WANTED_MAX = 200;
 
+/** Under which key of the store a user is kept. */
+export const personKey = (user: bigint): string => `${KEY}${user}`;
+
 /** All users that were met. */
 export class People {
   private readonly held = new Map<bigint, Value<Person>>();
   private readonly wanted = new Set<bigint>();
   private isPlanned = false;
+  /** Everybody who is stored was read: the others are asked for. */
+  private isLoaded = false;
 
   constructor(private readonly port: () => Port) {}
 
-  /** Takes what is stored. */
-  load(values: Map<string, unknown>): void {
+  /** Takes what is stored; `isAll`: there is no more of it. */
+  load(values: ReadonlyMap<string, unknown>, isAll: boolean): void {
     for (const [key, value] of values) if (key.startsWith(KEY)) this.take(value as Person);
-    for (const [user, value] of this.held) if (value.get().ver === 0n) this.want(user);
+    if (isAll) this.loaded();
+  }
+
+  /** All that is stored was given. */
+  loaded(): void {
+    this.isLoaded = true;
+    for (const [user, value] of this.held) if (user !== 0n && value.get().ver === 0n) this.wanted.add(user);
+    this.plan();
   }
 
   /** A user; asked for if not known yet. */
@@ -39,7 +51,7 @@ export class People {
     if (value === undefined) {
       value = new Value<Person>({ user, ver: 0n, name: "", login: "", isGone: false });
       this.held.set(user, value);
-      if (user !== 0n) this.want(user);
+      if (user !== 0n && this.isLoaded) this.want(user);
     }
     return value;
   }
@@ -52,7 +64,11 @@ export class People {
   /** Asks for a user again: something about it changed. */
   want(user: bigint): void {
     this.wanted.add(user);
-    if (this.isPlanned) return;
+    this.plan();
+  }
+
+  private plan(): void {
+    if (this.isPlanned || !this.isLoaded || this.wanted.size === 0) return;
     this.isPlanned = true;
     setTimeout(() => void this.ask(), 20);
   }
@@ -74,7 +90,7 @@ export class People {
         const people = (tryDecode(Entities, answer.body)?.entities ?? []).map(({ id: user, ver, name, title: login, gone: isGone }): Person => ({ user, ver, name: name || login, login, isGone }));
         for (const person of people) this.take(person);
         // One transaction for all: what the user writes meanwhile does not wait behind thousands of them.
-        if (people.length > 0) void this.port().putValues(people.map((person) => [`${KEY}${person.user}`, person] as const)).catch(() => undefined);
+        if (people.length > 0) void this.port().putValues(people.map((person) => [personKey(person.user), person] as const)).catch(() => undefined);
       } catch {
         // The engine went to another tab: the next snapshot asks again.
         for (const user of some) this.wanted.add(user);

@@ -244,3 +244,12 @@ export interface Loaded {
   reads: ReadPendingRow[];
   events: EventRow[];
 }
+
+const hex = (n: bigint): string => n.toString(16).padStart(16, "0");
+const LAST = 0xffff_ffff_ffff_ffffn;
+
+/** Where a conversation stands in the list, as text: pinned first, the newest first; then hidden ones, then those the user is not in. */
+export function listKey({ conv, sortTs, state, summary }: Pick<ConversationRow, "conv" | "sortTs" | "state" | "summary">): string {
+  const shelf = state !== ConvState.JOINED ? 3 : summary?.hidden ? 2 : summary?.pinned ? 0 : 1;
+  return `${shelf}${hex(LAST - sortTs)}${hex(conv)}`;
+}

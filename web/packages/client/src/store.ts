@@ -50,14 +50,50 @@ export interface RowRange {
   readonly isUpward: boolean;
 }
 
+/** What a glance is to hold. */
+export interface GlanceWant {
+  /** Conversations from the top of the list. */
+  readonly lines: number;
+  /** Values whose keys begin like this; all of them. */
+  readonly prefixes: readonly string[];
+  /** Keys of further values, by what the lines and their newest messages say. */
+  readonly keys: (conversations: readonly ConversationRow[], last: readonly MessageRow[]) => readonly string[];
+}
+
+/** What the first screen needs, read before everything else. */
+export interface Glance {
+  /** All rows but those of conversations, of which only the first of the list are there, and intervals, of which there are none. */
+  readonly loaded: Loaded;
+  /** The newest message of each of these conversations that has one. */
+  readonly last: ReadonlyMap<bigint, MessageRow>;
+  readonly values: ReadonlyMap<string, unknown>;
+}
+
+/** A part of what a glance left out. */
+export interface Slice {
+  readonly conversations: readonly ConversationRow[];
+  readonly intervals: Loaded["intervals"];
+  readonly values: readonly (readonly [key: string, value: unknown])[];
+}
+
 /** A local store. */
 export interface Store {
-  /** Reads everything but messages. */
+  /** Reads everything but messages. @throws StoreDamaged */
   load(): Promise<Loaded>;
+  /** Reads what the first screen needs, in a time that does not grow with the list. @throws StoreDamaged */
+  glance(want: GlanceWant): Promise<Glance>;
+  /**
+   * Reads what `load` and `values` would give beyond a glance: conversations in the order of the list, intervals, values;
+   * values of the glance may come again. Each slice is short work for who takes it. Resolves after the last one; nothing
+   * may be written meanwhile. @throws StoreDamaged
+   */
+  rest(glance: Glance, take: (slice: Slice) => void): Promise<void>;
   /** Performs one transaction; durable when it resolves. Rejected: nothing of `ops` happened. */
   commit(ops: readonly StoreOp[]): Promise<void>;
   /** Message rows by rising seq. */
   messages(range: RowRange): Promise<MessageRow[]>;
+  /** The newest message row of each conversation, in the same order. */
+  tails(convs: readonly bigint[]): Promise<(MessageRow | undefined)[]>;
   /** Private messages anchored in `lo..=hi`, by (anchor, pid). */
   privates(conv: bigint, lo: bigint, hi: bigint): Promise<PrivateMessage[]>;
   /** Values that the app keeps beside the rows, by key. */

@@ -106,6 +106,8 @@ export class Tabs implements Port {
   ask: Port["ask"] = (wish) => this.call("ask", wish.type === "send" || wish.type === "op" ? [wish, crypto.randomUUID()] : [wish]);
   tell: Port["tell"] = (hint) => void this.call("tell", [hint]).catch(() => undefined);
   rows: Port["rows"] = (range) => this.call("rows", [range]);
+  tails: Port["tails"] = (convs) => this.call("tails", [convs]);
+  lines: Port["lines"] = (behind, limit) => this.call("lines", [behind, limit]);
   dropFailed: Port["dropFailed"] = (local) => this.call("dropFailed", [local]);
   putValues: Port["putValues"] = (values) => this.call("putValues", [values]);
 

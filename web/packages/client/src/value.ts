@@ -25,6 +25,11 @@ export class Value<T> implements Readable<T> {
     for (const tell of [...this.told]) tell();
   }
 
+  /** True while somebody hears of changes. */
+  get isWatched(): boolean {
+    return this.told.size > 0;
+  }
+
   update(change: (held: T) => T): void {
     this.set(change(this.held));
   }

@@ -100,6 +100,9 @@ class SmallDisk implements Store {
   ) {}
 
   load = () => this.inner.load();
+  glance: Store["glance"] = (want) => this.inner.glance(want);
+  rest: Store["rest"] = (glance, take) => this.inner.rest(glance, take);
+  tails: Store["tails"] = (convs) => this.inner.tails(convs);
   messages: Store["messages"] = (range) => this.inner.messages(range);
   privates: Store["privates"] = (...range) => this.inner.privates(...range);
   values = () => this.inner.values();

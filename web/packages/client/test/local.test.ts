@@ -40,6 +40,8 @@ describe("local stores", () => {
     ["a text instead of a row", "stream", (store) => store.put("row", 1)],
     ["a conversation with a hole", "conversation", (store) => store.put({ ...newConversation(1n), rev: undefined }, "1")],
     ["an outbox row without its number", "outbox", (store) => store.put({ local: 1n }, "1")],
+    ["a conversation with a hole further down the list", "conversation", (store) => store.put({ ...newConversation(1n), order: "3", rev: undefined }, "1")],
+    ["an interval without its conversation", "interval", (store) => store.put({ intervals: [] }, "1")],
     ["rows without a device", "conversation", (store) => (store.put(newConversation(1n), "1"), store.transaction.objectStore("conversation"))],
   ];
   it.each(harms)("%s: the database is set aside and a new one begins", async (what, table, harm) => {
@@ -49,11 +51,11 @@ describe("local stores", () => {
     if (what !== "rows without a device") await first.store.commit([{ type: "device", row: device }]);
     first.store.close();
     await raw(factory, "a", table, harm);
-    const next = await local.open();
-    expect(next.storage).toMatchObject({ type: "disk", isNew: true });
-    expect((await next.store.load()).device).toBeUndefined();
-    await next.store.commit([{ type: "device", row: device }]);
-    next.store.close();
+    const notices: Notice[] = [];
+    const running = await host(local, (notice) => notices.push(notice));
+    await expect.poll(async () => (await running.snapshot()).isWhole).toBe(true);
+    expect((await running.snapshot()).storage).toMatchObject({ type: "disk", isNew: true });
+    running.close();
     expect(await names(factory)).toEqual(["a", "a~1"]);
     // From now on the new one is the one in use.
     expect((await local.open()).storage).toMatchObject({ type: "disk", isNew: false });

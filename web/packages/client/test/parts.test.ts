@@ -146,6 +146,7 @@ describe("names of people", () => {
       putValues: async (values: readonly unknown[]) => void stored.push(values.length),
     } as unknown as Port;
     const people = new People(() => port);
+    people.loaded();
     const users = Array.from({ length: 450 }, (_, n) => people.person(BigInt(n + 1)));
     await expect.poll(() => users.filter((user) => user.get().name !== "").length).toBe(450);
     expect(stored).toEqual([200, 200, 50]);

@@ -6,7 +6,7 @@
 
 import { type Client, type Connection, type ListLine, type Mention, type Outgoing, type Person, type Readable, Refused, textMessage, type TimelineView, type Timeline, Value } from "@tenon/client";
 import type { Member, MessageRow } from "@tenon/wire";
-import { createContext, createElement, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { createContext, createElement, type ReactNode, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
 const Context = createContext<Client | undefined>(undefined);
 
@@ -82,25 +82,18 @@ export interface Unread {
   readonly isMentioned: boolean;
 }
 
-/** `Summary.notify` of a conversation that is muted. */
-const NOTIFY_NONE = 2;
+const noLine = new Value<ListLine | undefined>(undefined);
 
-/** Unread messages of one conversation, or of all together. */
+/** Unread messages of one conversation, or of all together; of all also while only the first lines of the list are read. */
 export function useUnread(conv?: bigint): Unread {
   const client = useClient();
-  const lines = useReadable(client.conversations);
-  const held = useRef<Unread>({ count: 0n, conversations: 0, isMentioned: false });
-  return useMemo(() => {
-    const mine = lines.filter((line) => (conv === undefined ? line.summary?.notify !== NOTIFY_NONE : line.conv === conv) && line.unread > 0n);
-    const next = {
-      count: mine.reduce((sum, line) => sum + line.unread, 0n),
-      conversations: mine.length,
-      isMentioned: mine.some((line) => line.mentionSeq > line.readSeq),
-    };
-    const { count, conversations, isMentioned } = held.current;
-    if (next.count !== count || next.conversations !== conversations || next.isMentioned !== isMentioned) held.current = next;
-    return held.current;
-  }, [lines, conv]);
+  const line = useReadable(conv === undefined ? noLine : client.conversation(conv));
+  const totals = useReadable(client.totals);
+  const mine = line !== undefined && !line.summary?.hidden && line.unread > 0n ? line : undefined;
+  const count = conv === undefined ? totals.count : (mine?.unread ?? 0n);
+  const conversations = conv === undefined ? totals.conversations : mine ? 1 : 0;
+  const isMentioned = conv === undefined ? totals.mentions > 0 : mine !== undefined && mine.mentionSeq > mine.readSeq;
+  return useMemo(() => ({ count, conversations, isMentioned }), [count, conversations, isMentioned]);
 }
 
 /** A message window and what is on its way out. */

@@ -14,6 +14,30 @@ const SMALL_GAP = 50n;
 /** Where a list line came from: a page of a Rebase, a new membership, a question, or in place of a long difference. */
 export type ItemSource = "list" | "added" | "asked" | "tooLong";
 
+function unreadOf(row: ConversationRow): bigint {
+  const normal = minus(minus(row.tipCnt, max(row.readCnt, row.floorCnt)), BigInt(row.ownAuto));
+  return normal + minus(row.tipPcnt, row.readPcnt);
+}
+
+/** The line of a conversation. Its parts are those of the row, which are replaced and never changed. */
+export const lineOf = (row: ConversationRow): ListLine => ({
+  conv: row.conv,
+  meta: row.meta,
+  summary: row.summary,
+  unread: unreadOf(row),
+  tipSeq: row.tipSeq,
+  rev: row.rev,
+  known: row.known,
+  readSeq: row.readSeq,
+  readCnt: max(row.readCnt, row.floorCnt),
+  peerReadSeq: row.peerReadSeq,
+  mentionSeq: row.mentionSeq,
+  sortTs: row.sortTs,
+  floorSeq: row.floorSeq,
+  role: row.role,
+  overlay: row.overlay,
+});
+
 /** The row, its intervals, and what is only needed while the engine runs. */
 export class Conversation {
   intervals = new IntervalSet();
@@ -38,30 +62,11 @@ export class Conversation {
 
   /** Exact, computed, never counted up. */
   get unread(): bigint {
-    const { row } = this;
-    const normal = minus(minus(row.tipCnt, max(row.readCnt, row.floorCnt)), BigInt(row.ownAuto));
-    return normal + minus(row.tipPcnt, row.readPcnt);
+    return unreadOf(this.row);
   }
 
   line(): ListLine {
-    const { row } = this;
-    return {
-      conv: row.conv,
-      meta: row.meta && { ...row.meta },
-      summary: row.summary,
-      unread: this.unread,
-      tipSeq: row.tipSeq,
-      rev: row.rev,
-      known: row.known,
-      readSeq: row.readSeq,
-      readCnt: max(row.readCnt, row.floorCnt),
-      peerReadSeq: row.peerReadSeq,
-      mentionSeq: row.mentionSeq,
-      sortTs: row.sortTs,
-      floorSeq: row.floorSeq,
-      role: row.role,
-      overlay: row.overlay,
-    };
+    return lineOf(this.row);
   }
 
   /** Takes a read state by maximum. */

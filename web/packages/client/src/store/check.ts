@@ -1,7 +1,7 @@
 //! Whether stored rows have the shape that this version writes: the engine trusts them afterwards.
 
 import type { MessageRow } from "@tenon/wire";
-import { newConversation, type Loaded } from "../rows.js";
+import { type ConversationRow, newConversation, type Loaded } from "../rows.js";
 import { StoreDamaged } from "../store.js";
 
 type Kind = "bigint" | "number" | "boolean" | "flag" | "string" | "object" | "bytes" | "list" | "maybe";
@@ -30,9 +30,18 @@ function isKind(value: unknown, kind: Kind): boolean {
   return value !== null && typeof value === kind;
 }
 
+/** Fields of each shape; they are asked for once a row. */
+const fields = new WeakMap<object, readonly (readonly [string, Kind])[]>();
+
+function fieldsOf(shape: Readonly<Record<string, Kind>>): readonly (readonly [string, Kind])[] {
+  const held = fields.get(shape) ?? Object.entries(shape);
+  fields.set(shape, held);
+  return held;
+}
+
 function check(table: string, row: unknown, shape: Readonly<Record<string, Kind>>): void {
   if (typeof row !== "object" || row === null) throw new StoreDamaged(`${table} holds no row`);
-  for (const [name, kind] of Object.entries(shape)) {
+  for (const [name, kind] of fieldsOf(shape)) {
     if (!isKind((row as Record<string, unknown>)[name], kind)) throw new StoreDamaged(`${table}.${name} is no ${kind}`);
   }
 }
@@ -41,14 +50,26 @@ function check(table: string, row: unknown, shape: Readonly<Record<string, Kind>
 export function checkLoaded(loaded: Loaded): Loaded {
   if (loaded.device !== undefined) check("device", loaded.device, device);
   for (const row of loaded.streams) check("stream", row, stream);
-  for (const row of loaded.conversations) check("conversation", row, conversation);
-  for (const row of loaded.intervals) check("interval", row, span);
   for (const row of loaded.outbox) check("outbox", row, outbox);
   for (const row of loaded.reads) check("read", row, read);
   for (const row of loaded.events) check("event", row, event);
+  checkConversations(loaded.conversations);
+  checkIntervals(loaded.intervals);
   const isBegun = loaded.streams.length + loaded.conversations.length + loaded.outbox.length > 0;
   if (isBegun && loaded.device === undefined) throw new StoreDamaged("rows without a device");
   return loaded;
+}
+
+/** The same rows. @throws StoreDamaged */
+export function checkConversations(rows: ConversationRow[]): ConversationRow[] {
+  for (const row of rows) check("conversation", row, conversation);
+  return rows;
+}
+
+/** The same rows. @throws StoreDamaged */
+export function checkIntervals(rows: Loaded["intervals"]): Loaded["intervals"] {
+  for (const row of rows) check("interval", row, span);
+  return rows;
 }
 
 /** The same rows. @throws StoreDamaged */

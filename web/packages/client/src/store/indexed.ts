@@ -6,15 +6,23 @@
 
 import type { MessageRow, PrivateMessage } from "@tenon/wire";
 import { U64_MAX } from "../numbers.js";
-import type { ConversationRow, DeviceRow, EventRow, IntervalRow, Loaded, OutboxRow, ReadPendingRow, StreamRow } from "../rows.js";
-import { changed, privateVer, type RowRange, type Store, StoreDamaged, type StoreOp } from "../store.js";
-import { checkLoaded, checkMessages } from "./check.js";
+import { type ConversationRow, type DeviceRow, type EventRow, type IntervalRow, listKey, type Loaded, type OutboxRow, type ReadPendingRow, type StreamRow } from "../rows.js";
+import { changed, type Glance, type GlanceWant, privateVer, type RowRange, type Slice, type Store, StoreDamaged, type StoreOp } from "../store.js";
+import { checkConversations, checkIntervals, checkLoaded, checkMessages } from "./check.js";
 import { type HeldRows, intervalsAbove, OPENED, planEviction } from "./evict.js";
 
-/** Schema of the database; a new one migrates forward in `onupgradeneeded`. */
-const SCHEMA = 1;
+/** Schema of the database; a new one migrates forward in `onupgradeneeded`. 2: conversations have an index in list order. */
+const SCHEMA = 2;
 const TABLES = ["device", "stream", "conversation", "interval", "message", "private", "outbox", "read", "event", "opaque", "value"] as const;
 type Table = (typeof TABLES)[number];
+
+/** Index of conversations by `listKey`, which their rows hold under this name. */
+const ORDER = "order";
+/** Rows of one slice: a few milliseconds of work. */
+const SLICE = 400;
+
+/** A conversation as it is stored. */
+type StoredConversation = ConversationRow & { [ORDER]?: string };
 
 const key = (...numbers: bigint[]): string => numbers.map((n) => n.toString(16).padStart(16, "0")).join("");
 
@@ -33,12 +41,75 @@ function finished(tx: IDBTransaction): Promise<void> {
   });
 }
 
+/** Brings an older database to this schema, within the transaction that opens it. */
+function migrate(asked: IDBOpenDBRequest, from: number): void {
+  const { result: db, transaction: tx } = asked;
+  for (const table of TABLES) if (!db.objectStoreNames.contains(table)) db.createObjectStore(table);
+  if (from >= 2 || tx === null) return;
+  const conversations = tx.objectStore("conversation");
+  conversations.createIndex(ORDER, ORDER);
+  if (from === 0) return;
+  const rows = conversations.openCursor();
+  rows.onsuccess = () => {
+    const cursor = rows.result;
+    if (cursor === null) return;
+    // A row that is none is found when it is read.
+    if (isConversation(cursor.value)) cursor.update(keyed(cursor.value));
+    cursor.continue();
+  };
+}
+
+const isConversation = (value: unknown): value is ConversationRow => {
+  const row = value as Partial<ConversationRow> | null | undefined;
+  return typeof row === "object" && row !== null && typeof row.conv === "bigint" && typeof row.sortTs === "bigint";
+};
+
+const keyed = (row: ConversationRow): StoredConversation => ({ ...row, [ORDER]: listKey(row) });
+
+/** The rows without what only the index needs. @throws StoreDamaged */
+function conversationsOf(rows: StoredConversation[]): ConversationRow[] {
+  for (const row of rows) delete row[ORDER];
+  return checkConversations(rows);
+}
+
+/** The newest message of a conversation, from its end. */
+function tail(messages: IDBObjectStore, conv: bigint): Promise<MessageRow | undefined> {
+  const asked = messages.openCursor(IDBKeyRange.bound(key(conv, 0n), key(conv, U64_MAX)), "prev");
+  return request(asked).then((cursor) => (cursor === null ? undefined : checkMessages([cursor.value as MessageRow])[0]));
+}
+
 function checked(rows: MessageRow[], resolve: (rows: MessageRow[]) => void, reject: (error: unknown) => void): void {
   try {
     resolve(checkMessages(rows));
   } catch (error) {
     reject(error);
   }
+}
+
+/** Reads slice by slice from behind `after`; the next one is read while this one is taken. A slice whose last row has no key is the last. */
+async function inSlices<T>(after: string | undefined, read: (after: IDBKeyRange | null) => Promise<T[]>, keyOf: (row: T) => string | undefined, take: (rows: T[]) => void): Promise<void> {
+  const behind = (at: string | undefined) => read(at === undefined ? null : IDBKeyRange.lowerBound(at, true));
+  for (let rows = await behind(after); rows.length > 0; ) {
+    const last = rows.at(-1);
+    const at = last === undefined || rows.length < SLICE ? undefined : keyOf(last);
+    const next = at === undefined ? undefined : behind(at);
+    // What is read ahead is waited for below, unless taking these rows failed.
+    next?.catch(() => undefined);
+    take(rows);
+    rows = (await next) ?? [];
+  }
+}
+
+async function valuesOf(store: IDBObjectStore, range: IDBKeyRange | null, limit?: number): Promise<(readonly [key: string, value: unknown])[]> {
+  const [keys, values] = await Promise.all([request(store.getAllKeys(range, limit)), request(store.getAll(range, limit))]);
+  return keys.map((at, index) => [String(at), values[index] as unknown] as const);
+}
+
+/** Rows of the tables that stay small. */
+async function small(tx: IDBTransaction): Promise<Omit<Loaded, "conversations" | "intervals">> {
+  const all = <T>(table: Table) => request(tx.objectStore(table).getAll() as IDBRequest<T[]>);
+  const [devices, streams, outbox, reads, events] = await Promise.all([all<DeviceRow>("device"), all<StreamRow>("stream"), all<OutboxRow>("outbox"), all<ReadPendingRow>("read"), all<EventRow>("event")]);
+  return { device: devices[0], streams, outbox, reads, events };
 }
 
 /** One account's rows in IndexedDB. */
@@ -55,9 +126,7 @@ export class IndexedStore implements Store {
   /** Opens or creates the database. @throws if the browser gives no storage */
   static async open(name: string, factory: IDBFactory = indexedDB): Promise<IndexedStore> {
     const asked = factory.open(name, SCHEMA);
-    asked.onupgradeneeded = () => {
-      for (const table of TABLES) if (!asked.result.objectStoreNames.contains(table)) asked.result.createObjectStore(table);
-    };
+    asked.onupgradeneeded = (event) => migrate(asked, event.oldVersion);
     const db = await request(asked);
     const missing = TABLES.filter((table) => !db.objectStoreNames.contains(table));
     if (missing.length > 0) {
@@ -80,16 +149,43 @@ export class IndexedStore implements Store {
   async load(): Promise<Loaded> {
     const tx = this.db.transaction([...TABLES], "readonly");
     const all = <T>(table: Table) => request(tx.objectStore(table).getAll() as IDBRequest<T[]>);
-    const [devices, streams, conversations, intervals, outbox, reads, events] = await Promise.all([
-      all<DeviceRow>("device"),
-      all<StreamRow>("stream"),
-      all<ConversationRow>("conversation"),
-      all<{ conv: bigint; intervals: IntervalRow[] }>("interval"),
-      all<OutboxRow>("outbox"),
-      all<ReadPendingRow>("read"),
-      all<EventRow>("event"),
-    ]);
-    return checkLoaded({ device: devices[0], streams, conversations, intervals, outbox, reads, events });
+    const [rest, conversations, intervals] = await Promise.all([small(tx), all<StoredConversation>("conversation"), all<{ conv: bigint; intervals: IntervalRow[] }>("interval")]);
+    return checkLoaded({ ...rest, conversations: conversationsOf(conversations), intervals });
+  }
+
+  async glance(want: GlanceWant): Promise<Glance> {
+    const tx = this.db.transaction([...TABLES], "readonly");
+    const [messages, held] = [tx.objectStore("message"), tx.objectStore("value")];
+    const first = async () => {
+      const rows = conversationsOf(await request(tx.objectStore("conversation").index(ORDER).getAll(null, want.lines) as IDBRequest<StoredConversation[]>));
+      const tails = await Promise.all(rows.map((row) => tail(messages, row.conv)));
+      const last = new Map(rows.flatMap(({ conv }, index) => (tails[index] ? [[conv, tails[index]] as const] : [])));
+      const keys = want.keys(rows, [...last.values()]);
+      const named = await Promise.all(keys.map(async (at) => [at, await request(held.get(at) as IDBRequest<unknown>)] as const));
+      return { rows, last, named };
+    };
+    const groups = Promise.all(want.prefixes.map((prefix) => valuesOf(held, IDBKeyRange.bound(prefix, `${prefix}\uffff`))));
+    const [loaded, { rows: conversations, last, named }, grouped] = await Promise.all([small(tx), first(), groups]);
+    const values = new Map([...grouped.flat(), ...named.filter(([, value]) => value !== undefined)]);
+    return { loaded: checkLoaded({ ...loaded, conversations, intervals: [] }), last, values };
+  }
+
+  async rest({ loaded }: Glance, take: (slice: Slice) => void): Promise<void> {
+    const none = { conversations: [], intervals: [], values: [] };
+    const table = (name: Table) => this.db.transaction(name, "readonly").objectStore(name);
+    const rows = (after: IDBKeyRange | null) => request(table("conversation").index(ORDER).getAll(after, SLICE) as IDBRequest<StoredConversation[]>);
+    const intervals = (after: IDBKeyRange | null) => request(table("interval").getAll(after, SLICE) as IDBRequest<Loaded["intervals"]>);
+    const values = (after: IDBKeyRange | null) => valuesOf(table("value"), after, SLICE);
+    const end = loaded.conversations.at(-1);
+    let count = loaded.conversations.length;
+    await inSlices(end && listKey(end), rows, (row) => row[ORDER], (some) => {
+      count += some.length;
+      take({ ...none, conversations: conversationsOf(some) });
+    });
+    // A row without a place in the list would be forgotten, and with it what the device knows of the conversation.
+    if ((await request(table("conversation").count())) !== count) throw new StoreDamaged("a conversation stands in no list");
+    await inSlices(undefined, intervals, ({ conv }) => (typeof conv === "bigint" ? key(conv) : undefined), (some) => take({ ...none, intervals: checkIntervals(some) }));
+    await inSlices(undefined, values, ([at]) => at, (some) => take({ ...none, values: some }));
   }
 
   async commit(ops: readonly StoreOp[]): Promise<void> {
@@ -112,11 +208,16 @@ export class IndexedStore implements Store {
       asked.onerror = () => reject(asked.error ?? new Error("cursor failed"));
       asked.onsuccess = () => {
         const cursor = asked.result;
+        if (cursor !== null) rows.push(cursor.value as MessageRow);
         if (cursor === null || rows.length >= range.limit) return checked(rows.reverse(), resolve, reject);
-        rows.push(cursor.value as MessageRow);
         cursor.continue();
       };
     });
+  }
+
+  tails(convs: readonly bigint[]): Promise<(MessageRow | undefined)[]> {
+    const messages = this.db.transaction("message", "readonly").objectStore("message");
+    return Promise.all(convs.map((conv) => tail(messages, conv)));
   }
 
   privates(conv: bigint, lo: bigint, hi: bigint): Promise<PrivateMessage[]> {
@@ -126,9 +227,7 @@ export class IndexedStore implements Store {
   }
 
   async values(): Promise<Map<string, unknown>> {
-    const store = this.db.transaction("value", "readonly").objectStore("value");
-    const [keys, values] = await Promise.all([request(store.getAllKeys()), request(store.getAll())]);
-    return new Map(keys.map((at, index) => [String(at), values[index] as unknown]));
+    return new Map(await valuesOf(this.db.transaction("value", "readonly").objectStore("value"), null));
   }
 
   async putValues(values: readonly (readonly [key: string, value: unknown])[]): Promise<void> {
@@ -200,7 +299,7 @@ function apply(tx: IDBTransaction, op: Exclude<StoreOp, MessageOp>): void {
     case "stream":
       return void table("stream").put(op.row, op.row.unit);
     case "conversation":
-      return void table("conversation").put(op.row, key(op.row.conv));
+      return void table("conversation").put(keyed(op.row), key(op.row.conv));
     case "intervals":
       if (op.intervals.length === 0) return void table("interval").delete(key(op.conv));
       return void table("interval").put({ conv: op.conv, intervals: op.intervals }, key(op.conv));

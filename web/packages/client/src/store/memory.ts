@@ -2,9 +2,14 @@
 
 import type { MessageRow, PrivateMessage } from "@tenon/wire";
 import { compare } from "../numbers.js";
-import type { ConversationRow, DeviceRow, EventRow, IntervalRow, Loaded, OpaqueRow, OutboxRow, ReadPendingRow, StreamRow } from "../rows.js";
-import { changed, privateVer, type RowRange, type Store, type StoreOp } from "../store.js";
+import { type ConversationRow, type DeviceRow, type EventRow, type IntervalRow, listKey, type Loaded, type OpaqueRow, type OutboxRow, type ReadPendingRow, type StreamRow } from "../rows.js";
+import { changed, type Glance, type GlanceWant, privateVer, type RowRange, type Slice, type Store, type StoreOp } from "../store.js";
 import { intervalsAbove, OPENED, planEviction } from "./evict.js";
+
+function inOrder(rows: readonly ConversationRow[]): ConversationRow[] {
+  const keyed = rows.map((row) => ({ row, key: listKey(row) }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ row }) => row);
+}
 
 /** Keeps copies of rows in maps; what was committed survives the engine, not the page. */
 export class MemoryStore implements Store {
@@ -34,6 +39,23 @@ export class MemoryStore implements Store {
     };
   }
 
+  async glance(want: GlanceWant): Promise<Glance> {
+    const { conversations: all, ...loaded } = await this.load();
+    const conversations = inOrder(all).slice(0, want.lines);
+    const tails = await this.tails(conversations.map((row) => row.conv));
+    const last = new Map(tails.flatMap((row, index) => (row === undefined ? [] : [[conversations[index]?.conv ?? 0n, row] as const])));
+    const keys = new Set(want.keys(conversations, [...last.values()]));
+    const values = [...(await this.values())].filter(([key]) => keys.has(key) || want.prefixes.some((prefix) => key.startsWith(prefix)));
+    return { loaded: { ...loaded, conversations, intervals: [] }, last, values: new Map(values) };
+  }
+
+  async rest(glance: Glance, take: (slice: Slice) => void): Promise<void> {
+    const { conversations: all, intervals } = await this.load();
+    const conversations = inOrder(all).slice(glance.loaded.conversations.length);
+    const values = [...(await this.values())];
+    if (conversations.length + intervals.length + values.length > 0) take({ conversations, intervals, values });
+  }
+
   async commit(ops: readonly StoreOp[]): Promise<void> {
     for (const op of structuredClone(ops)) this.apply(op);
   }
@@ -42,6 +64,14 @@ export class MemoryStore implements Store {
     const all = [...(this.rows.get(range.conv)?.values() ?? [])];
     const rows = all.filter((row) => row.seq >= range.lo && row.seq <= range.hi).sort((a, b) => compare(a.seq, b.seq));
     return structuredClone(range.isUpward ? rows.slice(0, range.limit) : rows.slice(-range.limit));
+  }
+
+  async tails(convs: readonly bigint[]): Promise<(MessageRow | undefined)[]> {
+    return convs.map((conv) => {
+      let last: MessageRow | undefined;
+      for (const row of this.rows.get(conv)?.values() ?? []) if (last === undefined || row.seq > last.seq) last = row;
+      return structuredClone(last);
+    });
   }
 
   async privates(conv: bigint, lo: bigint, hi: bigint): Promise<PrivateMessage[]> {
