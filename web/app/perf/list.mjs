@@ -35,6 +35,8 @@ const browser = await chromium.launch({
 const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 820 } });
 const page = await context.newPage();
 const tools = await context.newCDPSession(page);
+// Time of the processor and not of the clock: what other programs take of the machine does not count.
+await tools.send("Performance.enable", { timeDomain: "threadTicks" });
 page.on("pageerror", (error) => say("page error", { text: error.message }));
 const faults = [];
 try {
@@ -105,7 +107,7 @@ function whole(timeout) {
 
 /** From the reload to lines with their newest message, to the whole list, to a live link; from what is stored. */
 async function starts() {
-  const times = { firstPaint: [], lines: [], filled: [], whole: [], worstTask: [] };
+  const times = { work: [], firstPaint: [], lines: [], filled: [], whole: [], worstTask: [] };
   await page.addInitScript(() => {
     const seen = (globalThis.seen = { tasks: [] });
     new PerformanceObserver((list) => seen.tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask" });
@@ -123,6 +125,7 @@ async function starts() {
     if (isLast) await startProfile();
     await page.reload({ waitUntil: "commit" });
     await page.waitForFunction(() => globalThis.seen?.filled !== undefined, undefined, { timeout: 60_000 });
+    times.work.push((await work()).all);
     await whole(60_000);
     times.whole.push(await page.evaluate(() => performance.now()));
     await pause(2_000);
@@ -136,22 +139,37 @@ async function starts() {
   for (const [name, all] of Object.entries(times)) say(`reload: ${name}`, spread(all));
 }
 
+/** Work of the page's main thread so far, milliseconds of the processor. */
+async function work() {
+  const { metrics } = await tools.send("Performance.getMetrics");
+  const of = (name) => Math.round((metrics.find((one) => one.name === name)?.value ?? 0) * 1_000);
+  return { all: of("TaskDuration"), script: of("ScriptDuration"), layout: of("LayoutDuration") + of("RecalcStyleDuration") };
+}
+
+/** The difference to an earlier `work`, for each second. */
+async function workSince(before, seconds) {
+  const now = await work();
+  return Object.fromEntries(Object.entries(now).map(([name, ms]) => [`${name}MsPerSecond`, Math.round((ms - before[name]) / seconds)]));
+}
+
 /** Turns the wheel down and up for five seconds. */
 async function scroll(name, meanwhile) {
   await page.locator(".sidebar .virtual").hover();
   await startFrames(page);
+  const [before, begun] = [await work(), Date.now()];
   const other = meanwhile();
   for (let n = 0; n < 300; n++) {
     await page.mouse.wheel(0, n < 150 ? 600 : -600);
     await pause(16);
   }
-  say(name, { ...(await stopFrames(page)), rows: await page.locator(".row").count() });
+  say(name, { ...(await stopFrames(page)), ...(await workSince(before, (Date.now() - begun) / 1_000)), rows: await page.locator(".row").count() });
   await other;
 }
 
 async function search() {
   const times = [];
-  for (const query of ["p", "pr", "project 9", "project 99", "北京", "sao", "zzz", "oslo", "berlin", "project 5000"]) {
+  // Two that follow each other have different numbers of results, so that the new one is seen.
+  for (const query of ["p", "project 99", "北京", "project 999", "sao", "zzz", "oslo", "project 12", "berlin", "project 5000"]) {
     const ms = await page.evaluate(
       (text) =>
         new Promise((resolve) => {
@@ -192,8 +210,9 @@ async function flood(name, isScrolled) {
   if (isScrolled) await scroll(name, async () => (seconds = await send()));
   else {
     await startFrames(page);
+    const before = await work();
     seconds = await send();
-    say(name, await stopFrames(page));
+    say(name, { ...(await stopFrames(page)), ...(await workSince(before, seconds)) });
   }
   const settled = await Promise.all(sent);
   const from = Date.now();
