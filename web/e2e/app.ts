@@ -26,6 +26,8 @@ export const launch = (more: readonly string[] = []): Promise<Browser> => chromi
 /** What pages threw or complained of; a scenario that ends with some has failed. */
 export class Faults {
   private readonly all: string[] = [];
+  /** Pages whose process a scenario ends itself. */
+  readonly killed = new Set<Page>();
   private contexts: BrowserContext[] = [];
 
   /** Watches every page of a context. */
@@ -41,7 +43,7 @@ export class Faults {
       const isNetwork = /net::ERR_|WebSocket connection|status of [45]\d\d/.test(message.text());
       if (message.type() === "error" && !isNetwork) this.all.push(`console: ${message.text()}`);
     });
-    page.on("crash", () => this.all.push("crashed"));
+    page.on("crash", () => this.killed.has(page) || this.all.push("crashed"));
   }
 
   /** Ends a scenario: keeps pictures if it failed, closes what is open, and holds that no page complained. */
