@@ -300,8 +300,8 @@ impl Engine {
                 self.lost(0, "no new device epoch was given".into(), None, now);
                 return;
             }
-            if u64::from(ack.device_epoch) > self.epoch_expected() {
-                // An epoch was given in between of which this store does not know.
+            if ack.device_epoch > self.device.device_epoch.saturating_add(1) {
+                // An epoch was given in between, to a life of the store that is lost or in an answer that was.
                 self.store_fell_back(now);
             }
             self.enter_device_epoch(ack.device_epoch);
@@ -337,15 +337,6 @@ impl Engine {
         let is_settled = ack.units.iter().all(|u| u.action == UNIT_CONTINUE);
         if is_settled && self.streams.values().all(|s| !s.is_paging()) {
             self.event(AppEvent::ListComplete);
-        }
-    }
-
-    /// The highest epoch that this life of the store can have asked for: the next one. Before the first one every connection
-    /// asked.
-    fn epoch_expected(&self) -> u64 {
-        match self.device.device_epoch {
-            0 => self.device.conn_ctr,
-            epoch => u64::from(epoch) + 1,
         }
     }
 

@@ -255,6 +255,12 @@ fn epochs() -> Cases {
             ack(s, 3, coded(Status::Duplicate, 2, ErrorCode::Cancelled));
             ack(s, 4, sent(1, 5));
         }),
+        (
+            "a store from before its first epoch, and the server is further: it is an old copy",
+            |s| {
+                s.start().send(1, "a").hello_ack(2, v1::UnitAction::Rebase, 10);
+            },
+        ),
         ("a row of the epoch that was left and can not be closed is offered again", |s| {
             s.ready(3);
             op(s, 1, 0, op_type::OPEN_DIRECT, &v1::OpenDirect { user: 2 });

@@ -239,8 +239,8 @@ function onHelloAck(e: Engine, ack: HelloAck, now: Now): void {
   const { device, link } = e;
   if (device.needsEpoch) {
     if (ack.deviceEpoch === 0 || ack.deviceEpoch === device.deviceEpoch) return lost(e, 0, "no new device epoch was given", undefined, now);
-    // An epoch was given in between of which this store does not know.
-    if (BigInt(ack.deviceEpoch) > epochExpected(e)) storeFellBack(e, now);
+    // An epoch was given in between, to a life of the store that is lost or in an answer that was.
+    if (ack.deviceEpoch > device.deviceEpoch + 1) storeFellBack(e, now);
     enterDeviceEpoch(e, ack.deviceEpoch);
   } else if (ack.storeRolledBack || ack.lastOpSeq >= device.nextOpSeq) {
     storeFellBack(e, now);
@@ -268,11 +268,6 @@ function onHelloAck(e: Engine, ack: HelloAck, now: Now): void {
   debtsLinkUp(e, now);
   const isSettled = ack.units.every((u) => u.action === UnitAction.CONTINUE);
   if (isSettled && [...e.streams.values()].every((s) => !s.isPaging)) e.event({ type: "listComplete" });
-}
-
-/** The highest epoch that this life of the store can have asked for: the next one. Before the first one every connection asked. */
-function epochExpected({ device }: Engine): bigint {
-  return device.deviceEpoch === 0 ? device.connCtr : BigInt(device.deviceEpoch) + 1n;
 }
 
 function onPong(e: Engine, pong: Pong, now: Now): void {
