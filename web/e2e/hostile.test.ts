@@ -1,10 +1,9 @@
 //! Text and rows that nobody meant well: the app shows them as text, or as unknown, and goes on.
 
-import { readFileSync } from "node:fs";
-import { build } from "vite";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Faults, launch, Tab } from "./app.js";
+import { rawDevice } from "./raw-script.js";
 import { password, Server } from "./server.js";
 
 const hostile: readonly string[] = [
@@ -31,21 +30,13 @@ describe("hostile rows", () => {
   const faults = new Faults();
 
   beforeAll(async () => {
-    [server, browser, device] = await Promise.all([Server.start(["ada", "bob", "eve"]), launch(), bundle()]);
+    [server, browser, device] = await Promise.all([Server.start(["ada", "bob", "eve"]), launch(), rawDevice()]);
   });
   afterAll(async () => {
     await browser?.close();
     await server?.stop();
   });
   afterEach(({ task }) => faults.end(task));
-
-  /** The raw device of `raw-device.ts` as one script. */
-  async function bundle(): Promise<string> {
-    const outDir = new URL("../../target/browser/raw", import.meta.url).pathname;
-    const lib = { entry: new URL("raw-device.ts", import.meta.url).pathname, formats: ["iife" as const], name: "raw", fileName: () => "raw.js" };
-    await build({ configFile: false, logLevel: "silent", build: { lib, outDir, emptyOutDir: true, minify: false } });
-    return readFileSync(`${outDir}/raw.js`, "utf8");
-  }
 
   const signIn = async (name: string) => (await Tab.open(browser, server, faults)).signIn(name);
   const isUntouched = async (page: Page) => page.evaluate(() => !("pwned" in globalThis));

@@ -1,6 +1,6 @@
-//! A device without an app, run inside a page: sends what an app would never send.
+//! A device without an app, run inside a page: sends what an app would never send, and more than a person would.
 
-import { CallRecord, Card, Content, Custom, Image, Send, Sticker } from "@tenon/wire";
+import { CallRecord, Card, Content, ConvKind, ConvMeta, CreateConversation, Custom, Image, method, Op, opType, ResolvedNames, ResolveNames, Send, Sticker } from "@tenon/wire";
 import { freshTicket, Host, MemoryStore, type Notice, type Settled, signIn, socketUrl, textMessage, webSocketTo } from "@tenon/client";
 
 /** Sends strange messages into the first group of `name`; gives how each ended. */
@@ -47,4 +47,69 @@ export async function sendStrange(name: string, password: string): Promise<{ wha
   }
   host.close();
   return ended;
+}
+
+/** Groups that are made at once. */
+const AT_ONCE = 100;
+
+/**
+ * Makes `count` groups, "Group 0" and so on, with the user `member`, then writes a line into each of `spoken`, one after the
+ * other.
+ */
+export async function makeGroups(name: string, password: string, member: string, count: number, spoken: readonly number[]): Promise<void> {
+  const session = await signIn("", { name, password, label: "raw" });
+  const settled = new Map<bigint, (settled: Settled) => void>();
+  const early = new Map<bigint, Settled>();
+  const heard = (notice: Notice): void => {
+    if (notice.type !== "event" || notice.event.type !== "settled") return;
+    const one = notice.event.settled;
+    early.set(one.local, one);
+    settled.get(one.local)?.(one);
+  };
+  const host = await Host.open({ stores: new MemoryStore(), connect: webSocketTo(socketUrl("", location.href)), getTicket: () => freshTicket(session) }, heard);
+  const done = async (answer: Awaited<ReturnType<Host["ask"]>>): Promise<Settled> => {
+    if (answer.type !== "queued") throw new Error(answer.type);
+    const one = early.get(answer.local) ?? (await new Promise<Settled>((resolve) => settled.set(answer.local, resolve)));
+    if (one.code !== 0) throw new Error(`refused with ${one.code}`);
+    return one;
+  };
+  const found = await host.ask({ type: "request", method: method.RESOLVE_NAMES, body: ResolveNames.encode({ users: [member], groups: [] }) });
+  const other = found.type === "response" ? (ResolvedNames.decode(found.body).users[0]?.id ?? 0n) : 0n;
+  const make = async (n: number): Promise<bigint> => {
+    const meta = ConvMeta.of({ kind: ConvKind.GROUP, title: `Group ${n}` });
+    const body = CreateConversation.encode({ meta, members: [other], joinPolicy: 0 });
+    return (await done(await host.ask({ type: "op", op: Op.of({ type: opType.CREATE_CONVERSATION, body }), after: 0n }))).id;
+  };
+  const convs: bigint[] = [];
+  for (let from = 0; from < count; from += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, n) => make(from + n));
+    convs.push(...(await Promise.all(some)));
+  }
+  for (const n of spoken) await done(await host.ask({ type: "send", send: textMessage(convs[n] ?? 0n, `line of ${n}`), after: 0n }));
+  host.close();
+}
+
+/** A line of the list as a new device of `name` has it from the server. */
+export interface Listed {
+  readonly conv: string;
+  readonly title: string;
+  readonly sortMs: number;
+  readonly unread: number;
+}
+
+/** The whole list of `name`, in no order. */
+export async function listOf(name: string, password: string): Promise<Listed[]> {
+  const session = await signIn("", { name, password, label: "raw" });
+  const lines = new Map<bigint, Listed>();
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const heard = (notice: Notice): void => {
+    if (notice.type === "listComplete") end();
+    if (notice.type !== "lines") return;
+    for (const { conv, meta, sortTs, unread } of notice.lines) lines.set(conv, { conv: `${conv}`, title: meta?.title ?? "", sortMs: Number(sortTs), unread: Number(unread) });
+  };
+  const host = await Host.open({ stores: new MemoryStore(), connect: webSocketTo(socketUrl("", location.href)), getTicket: () => freshTicket(session) }, heard);
+  await ended;
+  host.close();
+  return [...lines.values()];
 }

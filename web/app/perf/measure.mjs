@@ -1,10 +1,10 @@
 //! Measures the web client in Chromium against a running server with a built client:
 //!
 //!   TENON_URL=http://127.0.0.1:7700 TENON_PASSWORD=... CHROMIUM=/usr/bin/chromium \
-//!     NODE_OPTIONS=--experimental-websocket node app/perf/measure.mjs [GROUP] [CONVERSATIONS]
+//!     NODE_OPTIONS=--experimental-websocket node app/perf/measure.mjs [GROUP]
 //!
 //! Needs the accounts ada, bob and cleo with one password, all members of GROUP (default `ubuntu`, the imported archive).
-//! With CONVERSATIONS, ada gets as many groups first, and her list is measured instead of chats. Prints one JSON object a line.
+//! Prints one JSON object a line. A long list is measured by `list.mjs`.
 
 import { chromium } from "playwright-core";
 import { spread, startFrames, stopFrames } from "./frames.mjs";
@@ -14,7 +14,6 @@ const server = process.env.TENON_URL ?? "http://127.0.0.1:7700";
 const site = process.env.TENON_SITE ?? server;
 const password = process.env.TENON_PASSWORD ?? "";
 const group = process.argv[2] ?? "ubuntu";
-const conversations = Number(process.argv[3] ?? 0);
 /** Messages a second, and for how long. */
 const FLOOD = { perSecond: 100, seconds: 15 };
 const SCROLL_SECONDS = 15;
@@ -32,36 +31,17 @@ const page = await context.newPage();
 page.on("pageerror", (error) => say("page error", { text: error.message }));
 const faults = [];
 try {
-  if (conversations > 0) await seed(conversations);
   await signIn();
   await firstScreen();
-  if (conversations > 0) await list();
-  else {
-    await openings();
-    await archive();
-    await flood("at the end", false);
-    await flood("scrolled up", true);
-  }
+  await openings();
+  await archive();
+  await flood("at the end", false);
+  await flood("scrolled up", true);
 } finally {
   await browser.close();
   await parts.close();
 }
 process.exit(faults.length);
-
-async function seed(count) {
-  const ada = await person(parts, server, "ada", password);
-  const { CreateConversation, ConvMeta, ConvKind, opType, Op } = parts.wire;
-  const missing = Math.max(0, count - ada.lines.size);
-  for (let from = 0; from < missing; from += 50) {
-    const some = Array.from({ length: Math.min(50, missing - from) }, (_, n) => {
-      const body = CreateConversation.encode({ meta: ConvMeta.of({ kind: ConvKind.GROUP, title: `Project ${from + n} ${["Berlin", "北京", "São Paulo", "Oslo"][n % 4]}` }), members: [], joinPolicy: 0 });
-      return ada.op(opType.CREATE_CONVERSATION, Op.of({ body }));
-    });
-    await Promise.all(some);
-  }
-  await ada.signOut();
-  say("conversations of ada", { count: ada.lines.size });
-}
 
 async function signIn() {
   await page.goto(site);
@@ -69,7 +49,7 @@ async function signIn() {
   await page.getByLabel("Password", { exact: true }).fill(password);
   await page.keyboard.press("Enter");
   await page.locator(".row").first().waitFor({ timeout: 120_000 });
-  await pause(conversations > 0 ? 20_000 : 4_000);
+  await pause(4_000);
 }
 
 /** From the reload to the list, with what is stored. */
@@ -187,36 +167,4 @@ async function flood(name, isUp) {
     say(`flood, ${name}`, { ...frames, perSecond: Math.round(settled.length / seconds), refused, behindMs: delays[0] });
   }
   await Promise.all(writers.map((writer) => writer.signOut()));
-}
-
-/** The list with many conversations: scrolled and searched. */
-async function list() {
-  const box = page.locator(".sidebar .virtual");
-  await box.hover();
-  await startFrames(page);
-  for (let n = 0; n < 300; n++) {
-    await page.mouse.wheel(0, n < 150 ? 600 : -600);
-    await pause(16);
-  }
-  say("scrolling the list", { ...(await stopFrames(page)), rows: await page.locator(".row").count() });
-  const times = [];
-  for (const query of ["p", "pr", "project 9", "project 99", "北京", "sao", "zzz", "oslo", "berlin", "project 5000"]) {
-    const ms = await page.evaluate(
-      (text) =>
-        new Promise((resolve) => {
-          const input = document.querySelector("[data-search]");
-          const from = performance.now();
-          Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text);
-          input.dispatchEvent(new Event("input", { bubbles: true }));
-          const status = document.querySelector(".sidebar [role=status].sr-only");
-          const before = status.textContent;
-          const look = (n) => (status.textContent !== before || n > 60 ? resolve(performance.now() - from) : requestAnimationFrame(() => look(n + 1)));
-          requestAnimationFrame(() => look(0));
-        }),
-      query,
-    );
-    times.push(ms);
-    await pause(200);
-  }
-  say("searching the list", spread(times));
 }

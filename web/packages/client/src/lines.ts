@@ -8,7 +8,7 @@ import type { ListLine } from "./engine/speech.js";
 import { compare } from "./numbers.js";
 
 /** Changes of more lines than this are merged as a whole instead of one by one. */
-const FEW = 16;
+const FEW = 64;
 /** `Summary.notify` of a conversation that is muted. */
 const NOTIFY_NONE = 2;
 
@@ -55,20 +55,16 @@ function placeOf(lines: readonly Placed[], line: Placed): number {
   return lo;
 }
 
-/** Both are in order; so is the result. */
+/** Both are in order; so is the result. Most of `a` is copied without being compared. */
 function merged(a: readonly ListLine[], b: readonly ListLine[]): ListLine[] {
-  const out: ListLine[] = [];
-  let [i, j] = [0, 0];
-  for (let left = a[0], right = b[0]; left !== undefined || right !== undefined; ) {
-    if (right === undefined || (left !== undefined && inListOrder(left, right) < 0)) {
-      if (left !== undefined) out.push(left);
-      left = a[(i += 1)];
-    } else {
-      out.push(right);
-      right = b[(j += 1)];
-    }
+  const parts: (readonly ListLine[])[] = [];
+  let from = 0;
+  for (const line of b) {
+    const at = placeOf(a, line);
+    parts.push(a.slice(from, at), [line]);
+    from = at;
   }
-  return out;
+  return [...parts, a.slice(from)].flat();
 }
 
 /** Lines in their order. */

@@ -45,7 +45,7 @@ describe("the list, line by line", () => {
     const [list, tally, model] = [new LineList(), new Tally(), new Map<bigint, ListLine>()];
     for (let step = 0; step < 300; step++) {
       // Mostly one line, sometimes many at once.
-      const count = roll(10) === 0 ? 60 : 1 + roll(4);
+      const count = roll(10) === 0 ? 90 : 1 + roll(4);
       const lines = Array.from({ length: count }, () => lineOf(conversation(BigInt(1 + roll(200)), roll)));
       const gone = roll(4) === 0 ? [BigInt(1 + roll(200)), BigInt(1 + roll(200))] : [];
       const before = { shown: list.visible(), copy: [...list.visible()] };
