@@ -16,6 +16,8 @@ export const LIMITS = {
   MEMBERS_AT_BIRTH: 500,
   /** Outcomes remembered of one chain. */
   OUTCOMES_KEPT: 64,
+  /** Chains of left device epochs that are kept. */
+  CHAINS_KEPT: 4,
   /** Entries kept of a user's queue; a cursor below them reads the list anew. */
   QUEUE_ENTRIES: 5_000,
   /** A device that is further behind reads the list anew. */

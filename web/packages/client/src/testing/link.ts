@@ -124,7 +124,7 @@ export class ServerLink {
     const device = hello.auth && this.ground.deviceOf(hello.auth.value);
     if (device === undefined) return refuse(errorCode.ticket_invalid, closeReason.AUTH_FAILED);
     if (device.isRemoved) return refuse(errorCode.device_removed, closeReason.SESSION_ENDED);
-    if (hello.renewDeviceEpoch) device.epoch = Math.max(device.epoch, hello.deviceEpoch) + 1;
+    if (hello.renewDeviceEpoch) town.renew(device, hello.deviceEpoch);
     else if (hello.deviceEpoch !== device.epoch) return refuse(errorCode.device_epoch_stale, closeReason.AUTH_FAILED);
     else if (hello.connCtr <= device.connCtr) return refuse(errorCode.connection_stale, closeReason.AUTH_FAILED);
     device.connCtr = hello.connCtr;

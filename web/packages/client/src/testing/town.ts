@@ -32,6 +32,8 @@ export interface Device {
   readonly user: User;
   readonly label: string;
   epoch: number;
+  /** Epochs that it left, oldest first: their chains are kept until VOID has closed what was open in them. */
+  left: number[];
   connCtr: bigint;
   seenMs: bigint;
   isRemoved: boolean;
@@ -172,9 +174,15 @@ export class Town {
   }
 
   addDevice(user: User, label: string): Device {
-    const device: Device = { id: this.takeId(), user, label, epoch: 0, connCtr: 0n, seenMs: this.now(), isRemoved: false };
+    const device: Device = { id: this.takeId(), user, label, epoch: 0, left: [], connCtr: 0n, seenMs: this.now(), isRemoved: false };
     this.devices.set(device.id, device);
     return device;
+  }
+
+  /** A new life of the device: numbers of chains restart in it. */
+  renew(device: Device, presented: number): void {
+    device.left = [...device.left, device.epoch].slice(-LIMITS.CHAINS_KEPT);
+    device.epoch = Math.max(device.epoch, presented) + 1;
   }
 
   /** Takes the device from its user; its link ends. */
@@ -252,9 +260,10 @@ export class Town {
     if (slow) return outcome({ status: Status.RETRY, ...slow });
     const c = this.conversations.get(op.conv);
     if (op.conv !== 0n && !c?.members.has(device.user.id)) return errorCode.absent;
-    if (op.conv === 0n && epoch !== device.epoch) return errorCode.device_epoch_stale;
+    const isVoid = (op.flags & flag.VOID) !== 0;
+    if (op.conv === 0n && epoch !== device.epoch && !(isVoid && device.left.includes(epoch))) return errorCode.device_epoch_stale;
     return this.inChain(op.conv, sender, JSON.stringify([op.type, [...op.body]]), () => {
-      if (op.flags & flag.VOID) return rejected(errorCode.cancelled);
+      if (isVoid) return rejected(errorCode.cancelled);
       return c === undefined ? ownAct(this, device, op) : act(this, c, op, sender);
     });
   }

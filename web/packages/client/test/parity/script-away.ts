@@ -150,6 +150,60 @@ export const awayAndBack: readonly Step[] = [
     },
   },
   {
+    name: "a device that lost its store reads everything anew, and sends in a new life",
+    act: async (w) => {
+      const [third, flood] = [w.seat("ada/3"), w.conv("flood")];
+      await w.until(() => third.noted, "all events are noted");
+      await third.end();
+      await third.putBack(0);
+      third.begin();
+      await w.until(() => third.client.status.get().state === "live" && third.of(flood)?.tipSeq === 1_100n, "it is live");
+      await third.client.send(textMessage(flood, "from a new life"));
+      await w.until(() => w.seat("ada").of(flood)?.tipSeq === 1_101n, "it is heard");
+    },
+  },
+  {
+    name: "a device whose store is put back from an older copy",
+    act: async (w) => {
+      const [third, flood] = [w.seat("ada/3"), w.conv("flood")];
+      await w.until(() => third.noted, "all events are noted");
+      const { mark } = third;
+      await third.client.send(textMessage(flood, "will be forgotten"));
+      const made = await third.client.createGroup("forgotten", []);
+      w.call(made, "forgotten");
+      await w.until(() => w.seat("ada").of(flood)?.tipSeq === 1_102n && third.of(made) !== undefined && third.hears("members of forgotten") && third.noted, "both are done");
+      await third.end();
+      await third.putBack(mark);
+      third.begin();
+      const early = await third.client.send(textMessage(flood, "given before the server is heard"));
+      await w.until(() => third.settled.has(early) && third.client.status.get().state === "live", "it is live");
+      await third.client.send(textMessage(flood, "after it"));
+      await third.client.setPinned(flood, true);
+      await w.until(() => w.seat("ada").of(flood)?.tipSeq === 1_103n, "it is heard");
+    },
+  },
+  {
+    name: "and once more, with something that was on its way in the life that is lost",
+    act: async (w) => {
+      const [third, flood] = [w.seat("ada/3"), w.conv("flood")];
+      await w.until(() => third.noted, "all events are noted");
+      const timeline = await third.open(flood);
+      third.line.loses((frame, way) => way === "up" && (frame.kind === kind.SEND || frame.kind === kind.OP));
+      await third.client.send(textMessage(flood, "on its way"));
+      void third.client.setPinned(flood, false).catch(() => undefined);
+      await w.until(() => timeline.view.get().outgoing.some((one) => one.failedCode === undefined), "it waits");
+      const { mark } = third;
+      third.line.loses();
+      third.line.cut();
+      third.client.connectNow();
+      await w.until(() => w.seat("ada").of(flood)?.tipSeq === 1_104n && w.seat("ada").of(flood)?.summary?.pinned === false && third.noted, "both are done");
+      await third.end();
+      await third.putBack(mark);
+      third.begin();
+      await w.until(() => third.client.status.get().state === "live" && third.of(flood)?.tipSeq === 1_104n, "it is live");
+    },
+  },
+  {
     name: "a device is signed out by another",
     act: async (w) => {
       const [ada, second] = [w.seat("ada"), w.seat("ada/2")];

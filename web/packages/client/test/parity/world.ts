@@ -4,7 +4,7 @@
 //! calls things: people, conversations and devices have the names of the script, and times, ids and keys are left out.
 
 import { ConvKind, errorCode, flag, type MessageRow, messageKind, role } from "@tenon/wire";
-import { Client, type ClientOptions, type Connect, type ListLine, MemoryStore, Refused, type Session, type Settled, shownOf, type Timeline } from "../../src/index.js";
+import { Client, type ClientOptions, type Connect, type ListLine, MemoryStore, Refused, type Session, type Settled, shownOf, type StoreOp, type Timeline } from "../../src/index.js";
 import { Line } from "./line.js";
 
 /** A signed-in device and the way to its server. */
@@ -45,11 +45,21 @@ export async function fate(doing: Promise<unknown>): Promise<string> {
   }
 }
 
+/** A store of which an older copy can be put back. */
+class Kept extends MemoryStore {
+  readonly commits: (readonly StoreOp[])[] = [];
+
+  override async commit(ops: readonly StoreOp[]): Promise<void> {
+    await super.commit(ops);
+    this.commits.push(structuredClone(ops));
+  }
+}
+
 /** One device with its app. */
 export class Seat {
   client!: Client;
   readonly line = new Line();
-  readonly store = new MemoryStore();
+  private store = new Kept();
   readonly timelines = new Map<bigint, Timeline>();
   /** Told since the step began. */
   heard: (() => string)[] = [];
@@ -89,6 +99,18 @@ export class Seat {
     return this.unnoted === 0;
   }
 
+  /** Where the store is now. */
+  get mark(): number {
+    return this.store.commits.length;
+  }
+
+  /** While the app does not run: the store is as it was at `mark`; 0 = nothing is left of it. */
+  async putBack(mark: number): Promise<void> {
+    const { commits } = this.store;
+    this.store = new Kept();
+    for (const ops of commits.slice(0, mark)) await this.store.commit(ops);
+  }
+
   /** The network comes back, and the app tries at once. */
   up(): void {
     this.line.up();
@@ -98,6 +120,11 @@ export class Seat {
   /** The line of the list. */
   of(conv: bigint): ListLine | undefined {
     return this.client.conversation(conv).get();
+  }
+
+  /** True if this was told in the present step. */
+  hears(text: string): boolean {
+    return this.heard.some((one) => one() === text);
   }
 
   /** Opens a conversation and waits until its newest page is verified. */
