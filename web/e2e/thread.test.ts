@@ -50,6 +50,12 @@ describe("a long thread", () => {
     await expect.poll(() => ada.thread.locator(".thread-further").count()).toBe(0);
     await ada.thread.getByText("4 replies", { exact: true }).waitFor();
     await ada.picture("long-thread");
+    // The first message lies more than a thousand above; from there the count of replies is of those at hand.
+    await ada.thread.getByRole("button", { name: "Show in the chat" }).click();
+    await ada.message("who has the key?").first().waitFor();
+    await ada.message("who has the key?").first().getByRole("button", { name: "1+ replies" }).waitFor();
+    await ada.page.getByRole("button", { name: "Jump to the newest message" }).click();
+    await newest(ada).waitFor();
     await bob.openChat("general");
     await bob.message("fourth reply").hover();
     await bob.message("fourth reply").getByRole("button", { name: "Reply", exact: true }).click();

@@ -29,7 +29,10 @@ export interface BubbleProps extends BubbleActions {
   readonly isDirect: boolean;
   readonly isReadByPeer: boolean;
   readonly quoted: MessageRow | undefined;
+  /** Replies at hand. */
   readonly replies: number;
+  /** Later messages are not at hand: there may be more replies. */
+  readonly hasMoreReplies?: boolean;
   readonly isLit: boolean;
   /** The message right above, of the same group, quotes the same. */
   readonly isQuoteAbove?: boolean;
@@ -97,7 +100,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps) {
         {replies > 0 && props.onThread && (
           <button type="button" className="msg-replies" onClick={() => props.onThread?.(row)}>
             <Icon name="thread" size={15} />
-            {replies === 1 ? words("repliesOne") : words("replies", { n: replies })}
+            {props.hasMoreReplies ? words("replies", { n: `${replies}+` }) : replies === 1 ? words("repliesOne") : words("replies", { n: replies })}
           </button>
         )}
         {isActive && <Actions row={row} text={shown.type === "text" ? shown.text : ""} onReply={props.onReply} onThread={props.onThread} />}

@@ -8,7 +8,7 @@ import { Composer, type ComposerProps } from "./composer.js";
 import { go, useCalm, useClient, useLanguage, useNarrow, useTitle, useValue, useWords } from "./hooks.js";
 import { InfoPanel } from "./info-panel.js";
 import { useEscape } from "./keys.js";
-import { MessageList } from "./message-list.js";
+import { MessageList, type WantedMessage } from "./message-list.js";
 import { ThreadPanel } from "./thread-panel.js";
 import { number } from "./time.js";
 import { Avatar } from "./views/avatar.js";
@@ -67,6 +67,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
   const timeline = useTimeline(conv);
   const [replyTo, setReplyTo] = useState<MessageRow>();
   const [panel, setPanel] = useState<Panel>();
+  const [wanted, setWanted] = useState<WantedMessage>();
   const isDirect = line?.meta !== undefined && line.meta.peer !== 0n;
   const count = line?.meta?.memberCount ?? 0;
   const subtitle = isDirect ? words("direct") : count === 1 ? words("memberCountOne") : words("memberCount", { n: number(count, language) });
@@ -74,6 +75,10 @@ export function Chat({ conv }: { readonly conv: bigint }) {
   const openThread = useCallback((root: bigint) => setPanel({ type: "thread", root }), []);
   const dropReply = useCallback(() => setReplyTo(undefined), []);
   const closePanel = useCallback(() => setPanel(undefined), []);
+  const show = (seq: bigint) => {
+    if (isNarrow) closePanel();
+    setWanted({ seq });
+  };
   const toMessages = useCallback(() => {
     const last = [...(main.current?.querySelectorAll<HTMLElement>(".msg") ?? [])].at(-1);
     (last ?? main.current?.querySelector<HTMLElement>(".messages-box"))?.focus();
@@ -106,7 +111,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
             <ConnectionBar />
           </div>
         )}
-        {timeline ? <MessageList key={`${conv}`} timeline={timeline} line={line} title={title} onReply={setReplyTo} onThread={openThread} /> : <div className="messages" />}
+        {timeline ? <MessageList key={`${conv}`} timeline={timeline} line={line} title={title} wanted={wanted} onReply={setReplyTo} onThread={openThread} /> : <div className="messages" />}
         {line === undefined && isComplete ? (
           <p className="chat-closed">{words("refusedNotMember")}</p>
         ) : (
@@ -114,7 +119,7 @@ export function Chat({ conv }: { readonly conv: bigint }) {
         )}
       </section>
       {panel?.type === "info" && line && <InfoPanel line={line} title={title} onClose={closePanel} />}
-      {panel?.type === "thread" && timeline && <ThreadPanel key={`${panel.root}`} timeline={timeline} line={line} root={panel.root} onClose={closePanel} />}
+      {panel?.type === "thread" && timeline && <ThreadPanel key={`${panel.root}`} timeline={timeline} line={line} root={panel.root} onShow={show} onClose={closePanel} />}
     </div>
   );
 }

@@ -22,17 +22,23 @@ const CALM_MS = 100;
 /** The day stays on the screen this long after the last move, milliseconds. */
 const DAY_SHOWN_MS = 1_200;
 
+/** A message to be shown; a new object asks anew. */
+export interface WantedMessage {
+  readonly seq: bigint;
+}
+
 export interface MessageListProps {
   readonly timeline: Timeline;
   readonly line: ListLine | undefined;
   readonly title: string;
+  readonly wanted: WantedMessage | undefined;
   readonly onReply: (row: MessageRow) => void;
   readonly onThread: (root: bigint) => void;
 }
 
 const HEAD: ListEntry = { type: "head", key: "head" };
 
-export function MessageList({ timeline, line, title, onReply, onThread }: MessageListProps) {
+export function MessageList({ timeline, line, title, wanted, onReply, onThread }: MessageListProps) {
   const client = useClient();
   const words = useWords();
   const view = useCalm(timeline.view, CALM_MS);
@@ -59,6 +65,9 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
   useLayoutEffect(() => pane.drawn());
 
   const { lit, jump, unread, isPlaced } = useJump({ timeline, view, pane, newAbove });
+  useEffect(() => {
+    if (wanted) jump(wanted.seq);
+  }, [wanted, jump]);
   useOlder(timeline, pane, view);
   useNewer(timeline, pane, view);
   useEffect(() => timeline.follow(isAtEnd), [timeline, isAtEnd]);
@@ -89,6 +98,7 @@ export function MessageList({ timeline, line, title, onReply, onThread }: Messag
         quoted={row.replySeq > 0n ? rowOf(view.rows, row.replySeq) : undefined}
         isQuoteAbove={!entry.isFirst && row.replySeq > 0n && rowOf(view.rows, row.seq - 1n)?.replySeq === row.replySeq}
         replies={replies.get(row.seq) ?? 0}
+        hasMoreReplies={!view.isTip}
         isLit={lit === row.seq}
         onReply={onReply}
         onThread={onThreadOf}

@@ -20,6 +20,8 @@ export interface ThreadPanelProps {
   readonly timeline: Timeline;
   readonly line: ListLine | undefined;
   readonly root: bigint;
+  /** Shows a message in the chat. */
+  readonly onShow: (seq: bigint) => void;
   readonly onClose: () => void;
 }
 
@@ -39,7 +41,14 @@ export function ThreadPanel(props: ThreadPanelProps) {
   );
 }
 
-function Head({ count = 0, isAll = true, onClose }: { readonly count?: number; readonly isAll?: boolean; readonly onClose: () => void }) {
+interface HeadProps {
+  readonly count?: number;
+  readonly isAll?: boolean;
+  readonly onShow?: () => void;
+  readonly onClose: () => void;
+}
+
+function Head({ count = 0, isAll = true, onShow, onClose }: HeadProps) {
   const words = useWords();
   const language = useLanguage();
   const replies = count === 1 ? words("repliesOne") : words("replies", { n: number(count, language) });
@@ -49,14 +58,21 @@ function Head({ count = 0, isAll = true, onClose }: { readonly count?: number; r
         <h2>{words("thread")}</h2>
         {count > 0 && <small>{count === 1 && isAll ? replies : words("replies", { n: `${number(count, language)}${isAll ? "" : "+"}` })}</small>}
       </div>
-      <button type="button" className="icon-button" aria-label={words("close")} onClick={onClose}>
-        <Icon name="close" />
-      </button>
+      <span className="panel-head-buttons">
+        {onShow && (
+          <button type="button" className="icon-button" aria-label={words("showInChat")} title={words("showInChat")} onClick={onShow}>
+            <Icon name="jump" />
+          </button>
+        )}
+        <button type="button" className="icon-button" aria-label={words("close")} onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </span>
     </header>
   );
 }
 
-function Opened({ timeline, line, thread, onClose }: ThreadPanelProps & { readonly thread: Thread }) {
+function Opened({ timeline, line, thread, onShow, onClose }: ThreadPanelProps & { readonly thread: Thread }) {
   const client = useClient();
   const words = useWords();
   const view = useCalm(thread.view, CALM_MS);
@@ -94,7 +110,7 @@ function Opened({ timeline, line, thread, onClose }: ThreadPanelProps & { readon
     });
   return (
     <>
-      <Head count={rows.length} isAll={state === "all"} onClose={onClose} />
+      <Head count={rows.length} isAll={state === "all"} onClose={onClose} {...(root && { onShow: () => onShow(rootSeq) })} />
       <div ref={box} className="messages-box" tabIndex={0} role="log" aria-busy={state === "looking"} aria-label={words("thread")}>
         <div className="messages-inner">
           {root === undefined && state !== "looking" && state !== "failed" && <p className="messages-note">{words("threadRootGone")}</p>}

@@ -10,6 +10,7 @@ export const chatWords = {
   person: ["Person", "用户"],
   sendMessage: ["Send a message", "发消息"],
   aboutPerson: ["About {name}", "{name} 的资料"],
+  showInChat: ["Show in the chat", "在聊天中查看"],
   threadLooking: ["Looking for more replies…", "正在查找更多回复…"],
   threadLookedTo: ["Looked through to {when}. There may be more replies.", "已查找至 {when}，之后可能还有回复。"],
   threadFurther: ["Look further", "继续查找"],
