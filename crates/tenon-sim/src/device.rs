@@ -123,8 +123,6 @@ pub struct Rebase {
     pub p0: u64,
     /// The next page is behind this conversation.
     pub next: u64,
-    /// The first page is in: live batches flow.
-    pub is_subscribed: bool,
     /// Number of this rebase.
     pub generation: u64,
 }
@@ -138,7 +136,7 @@ pub struct Db {
     pub conn_ctr: u64,
     /// (queue epoch, pts).
     pub cursor: Option<(u32, u64)>,
-    /// Rebase under way.
+    /// Rebase whose first page is in, and others are not.
     pub rebase: Option<Rebase>,
     /// Rebases so far.
     pub generation: u64,
@@ -187,6 +185,10 @@ pub struct Live {
     pub suspect_us: Option<u64>,
     /// Refresh of the list after a digest mismatch: next page.
     pub refresh: Option<u64>,
+    /// Rebase whose first page is still to come; until then the cursor stands, and so does an unfinished one before it.
+    pub ordered: Option<Rebase>,
+    /// Highest position of the queue that the server spoke of.
+    pub tip: (u32, u64),
 }
 
 /// Which rules a device keeps; switched off one by one to unmask the layers below.
@@ -293,7 +295,7 @@ impl Device {
 
     /// The app dies; its database stays.
     pub fn kill(&mut self) {
-        self.rebases_cut += u64::from(self.db.rebase.is_some());
+        self.rebases_cut += u64::from(self.is_rebasing());
         self.live = Live { connect_us: self.live.connect_us, ..Live::default() };
     }
 
@@ -336,7 +338,7 @@ impl Device {
 
     /// The link is gone; back off.
     pub fn disconnected(&mut self, now_us: u64, jitter_us: u64) {
-        self.rebases_cut += u64::from(self.db.rebase.is_some());
+        self.rebases_cut += u64::from(self.is_rebasing());
         let tries = self.live.tries.min(4) + 1;
         let wait = (100_000u64 << tries) + jitter_us;
         self.live = Live { connect_us: now_us + wait, tries, ..Live::default() };
@@ -386,8 +388,9 @@ impl Device {
                 self.live.resend_us = now_us + RESEND_US;
                 self.dispatch(&mut out);
             }
-            Down::EpochStale => self.rolled_back(),
-            Down::ConnectionStale | Down::Close => {}
+            // A later life of the database was here.
+            Down::EpochStale | Down::ConnectionStale => self.rolled_back(),
+            Down::Close => {}
             Down::SendAck { conv, epoch, cid, answer } => {
                 self.answered((conv, epoch, cid), &answer, &mut out);
             }
@@ -450,15 +453,21 @@ impl Device {
         *fence = rev.max(*fence);
     }
 
+    /// True while the list stands for the queue.
+    pub const fn is_rebasing(&self) -> bool {
+        self.db.rebase.is_some() || self.live.ordered.is_some()
+    }
+
     /// True when nothing is open: commands settled, no debt, no gap, no rebase.
     pub fn is_settled(&self) -> bool {
         let is_open = |row: &OutRow| matches!(row.state, State::Queued | State::InFlight);
         self.live.is_live
-            && self.db.rebase.is_none()
+            && !self.is_rebasing()
             && self.live.refresh.is_none()
             && self.db.pins.is_empty()
             && self.db.reads.is_empty()
             && !self.db.needs_renewal
+            && self.db.cursor.is_none_or(|cursor| cursor >= self.live.tip)
             && !self.db.outbox.iter().any(is_open)
             && self
                 .db

@@ -50,10 +50,6 @@ impl Device {
         if tenon_base::planted!("rebase-forgotten") {
             self.db.rebase = None;
         }
-        if self.db.rebase.is_some_and(|r| !r.is_subscribed) {
-            // Its first page never came; if a rebase is still due the order follows.
-            self.db.rebase = None;
-        }
         if is_rebase {
             return;
         }
@@ -69,13 +65,8 @@ impl Device {
                 self.rebases += 1;
                 self.db.generation += 1;
                 let generation = self.db.generation;
-                self.db.rebase = Some(Rebase {
-                    epoch: queue_epoch.0,
-                    p0: tip.0,
-                    next: 0,
-                    is_subscribed: false,
-                    generation,
-                });
+                self.live.ordered =
+                    Some(Rebase { epoch: queue_epoch.0, p0: tip.0, next: 0, generation });
                 // A page asked for earlier was read before this tip: it does not count.
                 self.live.list_turn += 1;
                 self.live.is_listing = false;
@@ -86,7 +77,8 @@ impl Device {
     }
 
     fn batch(&mut self, batch: &Batch, out: &mut Vec<Up>) {
-        if self.db.rebase.is_some_and(|r| !r.is_subscribed) {
+        self.live.tip = self.live.tip.max((batch.queue_epoch.0, batch.tip.0));
+        if self.live.ordered.is_some() {
             return;
         }
         let Some((epoch, pts)) = self.db.cursor else { return };
@@ -261,8 +253,9 @@ impl Device {
     }
 
     pub(super) fn ponged(&mut self, (epoch, tip): (u32, u64), digest: u64, out: &mut Vec<Up>) {
+        self.live.tip = self.live.tip.max((epoch, tip));
         let Some(cursor) = self.db.cursor else { return };
-        if self.db.rebase.is_some() {
+        if self.is_rebasing() {
             return;
         }
         if epoch != cursor.0 || tip > cursor.1 {
@@ -313,7 +306,7 @@ impl Device {
 
     /// Asks for what is known and not held; one pull per conversation, four in all.
     pub(super) fn pay_debts(&mut self, out: &mut Vec<Up>) {
-        if !self.live.is_live || self.db.rebase.is_some_and(|r| !r.is_subscribed) {
+        if !self.live.is_live || self.live.ordered.is_some() {
             return;
         }
         for (id, conv) in &self.db.convs {
@@ -368,7 +361,8 @@ impl Device {
         if self.live.is_listing || !self.live.is_live {
             return;
         }
-        let next = self.db.rebase.map(|r| r.next).or(self.live.refresh);
+        let rebase = self.live.ordered.or(self.db.rebase);
+        let next = rebase.map(|r| r.next).or(self.live.refresh);
         if let Some(after) = next {
             self.live.is_listing = true;
             self.asked[2].clone_from(&self.fences);
@@ -390,7 +384,8 @@ impl Device {
             return;
         }
         self.live.is_listing = false;
-        let Some(rebase) = self.db.rebase.filter(|r| r.next == after) else {
+        let rebase = self.live.ordered.or(self.db.rebase);
+        let Some(rebase) = rebase.filter(|r| r.next == after) else {
             if self.live.refresh == Some(after) {
                 self.live.refresh = next;
             }
@@ -402,8 +397,7 @@ impl Device {
     }
 
     fn rebase_page(&mut self, mut rebase: Rebase, next: Option<u64>, out: &mut Vec<Up>) {
-        if !rebase.is_subscribed {
-            rebase.is_subscribed = true;
+        if self.live.ordered.take().is_some() {
             let falls = |(epoch, pts): (u32, u64)| epoch == rebase.epoch && rebase.p0 < pts;
             if let Some(before) = self.db.cursor.filter(|before| falls(*before)) {
                 let text = format!("a rebase moves the cursor back from {before:?}: {rebase:?}");

@@ -142,17 +142,25 @@ impl World {
 
     /// Long after the last change everybody who is connected knows every tip.
     fn check_staleness(&mut self) {
-        let stale = |d: &&Device| !d.is_revoked && d.db.rebase.is_none() && !self.knows_tips(d);
-        if let Some(device) = self.devices.iter().find(stale) {
-            let text = format!("device {} does not know a tip that is old", device.id);
+        let present = self.devices.iter().filter(|d| !d.is_revoked && !d.is_rebasing());
+        let stale = present.filter_map(|d| self.unknown_tip(d)).next();
+        if let Some(text) = stale {
             self.watch.violated("I11", text);
         }
     }
 
-    fn knows_tips(&self, device: &Device) -> bool {
-        self.watch.truth.conversations.values().filter(|c| c.org == device.org).all(|c| {
-            let held = device.db.convs.get(&c.conv).filter(|h| h.is_joined);
-            c.timeline(device.user).is_none() || held.is_some_and(|h| h.known >= c.rev)
+    /// A tip that the device should know, in words.
+    fn unknown_tip(&self, device: &Device) -> Option<String> {
+        let here = self.watch.truth.conversations.values().filter(|c| c.org == device.org);
+        here.filter(|c| c.timeline(device.user).is_some()).find_map(|c| {
+            let held = device.db.convs.get(&c.conv);
+            let known = held.filter(|h| h.is_joined).map(|h| h.known);
+            (known < Some(c.rev)).then(|| {
+                format!(
+                    "device {} knows conversation {} up to {known:?} of {}, and that is old",
+                    device.id, c.conv, c.rev
+                )
+            })
         })
     }
 
