@@ -4,6 +4,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Faults, launch, Tab } from "./app.js";
 import { Server } from "./server.js";
+import { violations } from "./violations.js";
 
 describe("two people talk", () => {
   let server: Server;
@@ -96,6 +97,7 @@ describe("two people talk", () => {
     const card = bob.page.getByRole("dialog", { name: "Person" });
     await card.getByText("@ada", { exact: true }).waitFor();
     await bob.picture("person");
+    expect(await violations(bob.page), "person").toEqual([]);
     await card.getByRole("button", { name: "Send a message" }).click();
     await bob.page.locator(".chat-head").getByText("ada", { exact: true }).waitFor();
     expect(await card.count()).toBe(0);

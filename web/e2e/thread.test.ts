@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Faults, launch, Tab } from "./app.js";
 import { type Said, writeArchive } from "./archive.js";
 import { password, Server } from "./server.js";
+import { violations } from "./violations.js";
 
 /** Replies to message 40, by their place in the archive. */
 const REPLIES: Readonly<Record<number, string>> = { 47: "first reply", 460: "second reply", 777: "third reply", 1_180: "fourth reply" };
@@ -50,6 +51,7 @@ describe("a long thread", () => {
     await expect.poll(() => ada.thread.locator(".thread-further").count()).toBe(0);
     await ada.thread.getByText("4 replies", { exact: true }).waitFor();
     await ada.picture("long-thread");
+    expect(await violations(ada.page), "thread").toEqual([]);
     // The first message lies more than a thousand above; from there the count of replies is of those at hand.
     await ada.thread.getByRole("button", { name: "Show in the chat" }).click();
     await ada.message("who has the key?").first().waitFor();
