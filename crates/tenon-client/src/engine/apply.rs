@@ -1,11 +1,11 @@
 //! Applying events: the rev rule, and what each type does to the local copy.
 
 use prost::Message as _;
-use tenon_wire::{event_type, flag, v1};
+use tenon_wire::{event_type, flag, role, v1};
 
 use super::conversation::ItemSource;
 use super::{Engine, Now};
-use crate::row::{ConvState, EventWhat, OpaqueRow};
+use crate::row::{ConvState, ConversationRow, EventWhat, OpaqueRow};
 use crate::store::{Change, StoreOp};
 
 /// Highest event type that every version reads; above and between, unknown ones are kept as they came.
@@ -144,6 +144,7 @@ impl Engine {
     fn fold_shared(&mut self, event: &v1::SyncEvent) {
         let rev = event.rev;
         let body = event.body.clone();
+        let own_user = self.device.user;
         let c = self.conversation_mut(event.conv);
         match event.r#type {
             event_type::CONVERSATION_CHANGED => {
@@ -155,12 +156,8 @@ impl Engine {
                 }
             }
             event_type::MEMBERS_CHANGED => {
-                if let (Ok(body), Some(meta)) =
-                    (v1::MembersChanged::decode(body), c.row.meta.as_mut())
-                {
-                    meta.roster_ver = meta.roster_ver.max(body.to_roster_ver);
-                    meta.member_count = body.member_count;
-                    meta.ver = meta.ver.max(rev);
+                if let Ok(body) = v1::MembersChanged::decode(body) {
+                    take_members(&mut c.row, &body, own_user, rev);
                 }
             }
             event_type::MODE_CHANGED => {
@@ -199,7 +196,12 @@ impl Engine {
         match event.r#type {
             event_type::READ_MARKED => {
                 if let Some(read) = v1::ReadMarked::decode(body).ok().and_then(|b| b.read) {
-                    self.conversation_mut(conv).take_read(&read);
+                    let c = self.conversation_mut(conv);
+                    c.take_read(&read);
+                    // Any read mark ends "marked as unread".
+                    if let Some(summary) = c.row.summary.as_mut() {
+                        summary.marked_unread = false;
+                    }
                     self.read_arrived(conv, &read);
                 }
             }
@@ -264,6 +266,21 @@ impl Engine {
     /// Number of the running or last Rebase of the home unit.
     pub(super) fn generation(&self) -> u64 {
         self.streams.values().map(|stream| stream.row.generation).max().unwrap_or(0)
+    }
+}
+
+/// Takes what the event says of the roster, of the own role and of the owner.
+fn take_members(row: &mut ConversationRow, change: &v1::MembersChanged, own_user: u64, rev: u64) {
+    let inside = || change.members.iter().filter(|member| !member.gone);
+    if let Some(own) = inside().find(|member| member.user == own_user) {
+        row.role = own.role;
+    }
+    let Some(meta) = row.meta.as_mut() else { return };
+    meta.roster_ver = meta.roster_ver.max(change.to_roster_ver);
+    meta.member_count = change.member_count;
+    meta.ver = meta.ver.max(rev);
+    if let Some(owner) = inside().find(|member| member.role == role::OWNER) {
+        meta.owner = owner.user;
     }
 }
 

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use serde_json::json;
 use tenon_wire::v1::envelope::Frame as Arm;
-use tenon_wire::{ErrorCode, event_type as t, flag, v1};
+use tenon_wire::{ErrorCode, event_type as t, flag, role, v1};
 
 use super::{Cases, number};
 use crate::script::*;
@@ -427,6 +427,35 @@ fn hints() -> Cases {
                 v1::SyncEvent { body: b"\xff\xff".as_slice().into(), ..read_marked(11, 2) };
             assert!(v1::ReadMarked::decode(broken.body.clone()).is_err());
             s.ready(3).batch(10, 12, vec![broken, message(12, 4)]).wait(1);
+        }),
+        ("the own role and the owner follow what is told of members", |s| {
+            let line = |user, as_| v1::Member { user, role: as_, ..Default::default() };
+            let members = |ver, members| v1::MembersChanged {
+                members,
+                to_roster_ver: ver,
+                member_count: 3,
+                ..Default::default()
+            };
+            let gone = v1::Member { gone: true, ..line(2, role::OWNER) };
+            s.ready(3).batch(
+                10,
+                13,
+                vec![
+                    event(11, t::MEMBERS_CHANGED, 4, &members(4, vec![line(1, role::ADMIN)])),
+                    event(12, t::MEMBERS_CHANGED, 5, &members(5, vec![line(3, role::MEMBER)])),
+                    event(13, t::MEMBERS_CHANGED, 6, &members(6, vec![gone, line(1, role::OWNER)])),
+                ],
+            );
+            s.wait(1);
+        }),
+        ("a read mark ends what was marked as unread, also one that moves nothing", |s| {
+            let marked = |pts, ver| {
+                let summary = v1::Summary { ver, marked_unread: true, ..Default::default() };
+                let body = v1::SummaryChanged { summary: Some(summary) };
+                event(pts, t::SUMMARY_CHANGED, 0, &body)
+            };
+            s.ready(3).batch(10, 12, vec![marked(11, 5), read_marked(12, 2)]).wait(1);
+            s.batch(12, 14, vec![marked(13, 6), read_marked(14, 2)]).wait(1);
         }),
     ]
 }
