@@ -2,11 +2,16 @@
 //!
 //! A bug is a `planted!("name")` in the code of its room, compiled in with `--cfg bugs` only and switched on by its name.
 
+mod house;
+
 use crate::check::Violation;
 use crate::disk::DiskFaults;
 use crate::kv::KvFaults;
 use crate::plan::{NetFaults, Plan, ServerFaults};
+use crate::whole::Whole;
 use crate::world::World;
+
+pub use house::HOUSE_BUGS;
 
 /// Seeds in which a bug has to be seen.
 pub const SEEDS: u64 = 50;
@@ -26,6 +31,13 @@ pub struct Bug {
     pub unmask: &'static str,
     /// Changes the plan of a seed so that the place is met often enough.
     pub with: fn(&mut Plan),
+    /// True: hunted in the whole house, with the SDK's engine and the gateway. False: among the model devices.
+    pub is_in_house: bool,
+}
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Bug> {
+    BUGS.iter().chain(HOUSE_BUGS)
 }
 
 impl Bug {
@@ -60,7 +72,7 @@ const fn bug(
     breaks: &'static str,
     wrong: &'static str,
 ) -> Bug {
-    Bug { name, place, breaks, wrong, unmask: "", with: |_| {} }
+    Bug { name, place, breaks, wrong, unmask: "", with: |_| {}, is_in_house: false }
 }
 
 /// Power goes when a device or the store is ahead of the user log, and the disk is slow enough for that.
@@ -157,7 +169,7 @@ fn rebases(plan: &mut Plan) {
     plan.conversations = 8;
 }
 
-/// All of them, by place.
+/// Those of the model world, by place.
 pub const BUGS: &[Bug] = &[
     bug("gap-accepted", "core", "I3", "a cid above the next one is decided")
         .with(|plan| plan.net.throttle = 20_000),
@@ -174,6 +186,11 @@ pub const BUGS: &[Bug] = &[
     bug("choice-by-chance", "core", "I26", "the heir of a group is drawn"),
     bug("pin-not-queued", "core", "I10", "a pin is not told to the other devices")
         .with(|plan| plan.features.pin = 8),
+    bug("pin-told-as-before", "core", "I10", "a pin is told as it was before").with(|plan| {
+        rebases(plan);
+        plan.features.pin = 20;
+        plan.devices = 3;
+    }),
     bug("org-missing-in-event", "core", "I21", "an event carries the first organisation"),
     bug("forget-device-ignored", "core", "I23", "a removed device is still known")
         .unmasked("no-front-revocation")
@@ -208,6 +225,7 @@ pub const BUGS: &[Bug] = &[
     bug("device-epoch-kept", "core", "I8", "a renewed device epoch is the old one"),
     bug("apply-before-sync", "processor", "I1", "records are decided before they are durable"),
     bug("recent-ignores-conversation", "processor", "I16", "two conversations share a cache entry"),
+    bug("org-missing-in-cache-key", "processor", "I21", "organisations share cache entries"),
     bug("grant-lags", "processor", "I9", "a read is granted at the rev before the last"),
     bug("line-lags", "processor", "I9", "a list line shows the rev before the last"),
     bug("tip-dropped", "processor", "I11", "tips of pull-mode conversations are not sent").with(
@@ -293,6 +311,16 @@ pub const BUGS: &[Bug] = &[
     bug("page-holds-more", "device", "I7", "a page of history counts for more than it holds"),
     bug("rebase-forgotten", "device", "I12", "a rebase cut short is not taken up again")
         .with(rebases),
+    bug(
+        "rebase-lines-in-memory",
+        "device",
+        "I12",
+        "lines of a rebase are not stored before its end",
+    )
+    .with(|plan| {
+        rebases(plan);
+        plan.features.kill = 60;
+    }),
 ];
 
 /// What came of the hunt for one bug.
@@ -310,6 +338,11 @@ pub struct Hunt {
 pub fn hunt(bug: &Bug, plant: impl Fn(Option<&str>)) -> Hunt {
     let mut hunt = Hunt { seeds: 0, seen: None, false_alarms: Vec::new() };
     let alone = |seed| {
+        if bug.is_in_house {
+            let mut whole = Whole::new(bug.plan(seed));
+            whole.only(bug.breaks);
+            return whole.run().violations.into_iter().next();
+        }
         let mut world = World::new(bug.plan(seed));
         world.only(bug.breaks);
         world.run().violations.into_iter().next()

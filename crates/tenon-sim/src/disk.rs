@@ -81,6 +81,7 @@ struct State {
     dies_in: Option<u64>,
     is_dead: bool,
     operations: u64,
+    written: u64,
     counts: DiskCounts,
     now_us: u64,
     /// Since when the disk does not hold what it said: a lie came out, or a write went astray.
@@ -144,6 +145,7 @@ impl SimDisk {
             dies_in: None,
             is_dead: false,
             operations: 0,
+            written: 0,
             counts: DiskCounts::default(),
             now_us: 0,
             broken_since: None,
@@ -240,6 +242,16 @@ impl SimDisk {
         state.life += 1;
         state.is_dead = false;
         state.dies_in = None;
+    }
+
+    /// Files that have a name.
+    pub fn files(&self) -> usize {
+        self.lock().names.len()
+    }
+
+    /// Bytes written so far, torn ones included.
+    pub fn written(&self) -> u64 {
+        self.lock().written
     }
 
     /// What survives now.
@@ -518,6 +530,7 @@ impl DiskFile for SimFile {
         // A write that is cut short leaves some of its first sectors pending.
         let written =
             if dies || fails { state.rng.index(sectors + 1) * SECTOR_BYTES } else { bytes.len() };
+        state.written += bytes.len() as u64;
         let Some(file) = state.files.get_mut(&self.id) else { return Err(dead()) };
         file.write(&bytes[..written.min(bytes.len())], offset);
         if dies {

@@ -51,9 +51,6 @@ enum What {
         /// Writes the histories of failing seeds to this folder, for `tenon check`.
         #[arg(long)]
         histories: Option<std::path::PathBuf>,
-        /// Device stores are put back from an older copy, too.
-        #[arg(long)]
-        restores: bool,
     },
     /// Leaves out what a failing seed does not need, and prints what is left.
     Minimise {
@@ -98,8 +95,8 @@ fn main() -> ExitCode {
                 false
             }
         },
-        What::Whole { seeds, histories, restores } => match range(&seeds) {
-            Some(range) => whole(range, histories.as_deref(), restores),
+        What::Whole { seeds, histories } => match range(&seeds) {
+            Some(range) => whole(range, histories.as_deref()),
             None => {
                 println!("seeds are given as FROM..TO");
                 false
@@ -152,12 +149,12 @@ fn run((from, to): (u64, u64), without: &[String], commit: &str) -> bool {
     failed.is_empty() && (commit.is_empty() || is_covered)
 }
 
-fn whole((from, to): (u64, u64), histories: Option<&std::path::Path>, restores: bool) -> bool {
+fn whole((from, to): (u64, u64), histories: Option<&std::path::Path>) -> bool {
     let mut sum = tenon_sim::whole::WholeFigures::default();
     let mut judged: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
     let (mut passed, mut failed) = (0, 0);
     for seed in from..=to {
-        let report = tenon_sim::whole::run(seed, restores);
+        let report = tenon_sim::whole::run(seed);
         sum.add(&report.figures);
         for one in &report.judged {
             *judged.entry(one.invariant).or_default() += one.decided;
@@ -229,14 +226,14 @@ fn bugs(_: Option<u64>, _: Option<&str>, _: bool) -> bool {
 
 #[cfg(bugs)]
 fn bugs(rotate: Option<u64>, only: Option<&str>, table: bool) -> bool {
-    use tenon_sim::bugs::{BUGS, Bug, hunt};
-    let groups = BUGS.len().div_ceil(8) as u64;
+    use tenon_sim::bugs::{Bug, all, hunt};
+    let groups = all().count().div_ceil(8) as u64;
     let (mut passed, mut failed) = (0, 0);
     if table {
         println!("| Bug | Where | Law | What the code does wrong | Unmasked | Seed |");
         println!("|---|---|---|---|---|---|");
     }
-    for (index, bug) in (0..).zip(BUGS) {
+    for (index, bug) in (0..).zip(all()) {
         let is_in_turn = rotate.is_none_or(|group| index % groups == group % groups);
         if !is_in_turn || only.is_some_and(|only| only != bug.name) {
             continue;
@@ -276,7 +273,7 @@ fn gate(commit: &str, seeds: u64) -> bool {
     let draw = hash.as_bytes()[..8].iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     println!("commit {commit}: seeds 1..{seeds}, of the whole house 1..{WHOLE_SEEDS}");
     let holds = run((1, seeds), &[], commit);
-    let whole_holds = whole((1, WHOLE_SEEDS), None, false);
+    let whole_holds = whole((1, WHOLE_SEEDS), None);
     bugs(Some(draw), None, false) && holds && whole_holds
 }
 

@@ -4,12 +4,15 @@
 //! Where [`crate::world`] plays model devices against the rooms and knows every rule from inside, nothing here knows a rule:
 //! devices record what their users were shown, and `tenon-check` judges the histories as it would those of any chat system.
 
+mod bounds;
 mod faults;
 mod judge;
+mod later;
 mod net;
 mod own;
 mod phone;
 mod server;
+mod spy;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +116,8 @@ crate::figures::figures! {
     stores_restored,
     /// Commands given back to the app, which may send them anew.
     offered_again,
+    /// Events of kinds that the device does not know, stored by it.
+    unknown_events,
     /// Removals of devices that another device of the user asked for.
     removals,
     /// Of these, answered.
@@ -158,6 +163,9 @@ pub struct Whole {
     came_later: BTreeSet<(u64, String)>,
     /// Commands, by actor and local number, that a store put back from an older copy asks for again.
     open_again: BTreeSet<(String, u64)>,
+    bounds: bounds::Bounds,
+    /// Contents by their text, as they were given to engines.
+    bodies: BTreeMap<String, Vec<u8>>,
     user_ids: Vec<u64>,
     groups: Vec<u64>,
     crash_at_poll: Option<u64>,
@@ -209,6 +217,8 @@ impl Whole {
             members_told: 0,
             came_later: BTreeSet::new(),
             open_again: BTreeSet::new(),
+            bounds: bounds::Bounds::default(),
+            bodies: BTreeMap::new(),
             only: None,
             user_ids: Vec::new(),
             groups: Vec::new(),
@@ -376,6 +386,9 @@ impl Whole {
                 self.ended.insert(name);
                 if name == "flush" {
                     self.is_flushing = false;
+                    if matches!(ended, Ended::Done) {
+                        self.flush_ended();
+                    }
                 }
                 if let Ended::Failed(text) = ended {
                     self.failed(name, &text);
@@ -400,11 +413,7 @@ impl Whole {
     }
 }
 
-/// Plays one seed. `restores`: device stores are put back from an older copy, too.
-pub fn run(seed: u64, restores: bool) -> WholeReport {
-    let mut plan = Plan::of(seed);
-    if !restores {
-        plan.features.restore = 0;
-    }
-    Whole::new(plan).run()
+/// Plays one seed.
+pub fn run(seed: u64) -> WholeReport {
+    Whole::new(Plan::of(seed)).run()
 }

@@ -257,7 +257,7 @@ impl Engine {
         if event.flags & flag::CRITICAL != 0 && event.conv != 0 {
             self.conversation_mut(event.conv).row.is_update_needed = true;
         }
-        if event.pts > 0 {
+        if event.pts > 0 && !tenon_base::planted!("unknown-event-dropped") {
             let row = OpaqueRow { pts: event.pts, event: Some(owned(event.clone())) };
             self.tx.pending.ops.push(StoreOp::Opaque(Box::new(row)));
         }

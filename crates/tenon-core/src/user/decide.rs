@@ -153,8 +153,12 @@ fn act(user: &User, command: &UserCommand, change: &mut UserChange) -> Result<u6
         UserAction::SetSummary { conv, patch } => {
             let line = user.lines.get(conv).filter(|l| l.is_in).ok_or(Rejection::Absent)?;
             let summary = patch.applied_to(&line.summary, user.header.summary_ver + 1);
-            let told =
-                QueueItem::Inline(Arc::new(UserEvent::SummaryChanged { summary: summary.clone() }));
+            let told = if tenon_base::planted!("pin-told-as-before") {
+                Summary { ver: summary.ver, ..line.summary.clone() }
+            } else {
+                summary.clone()
+            };
+            let told = QueueItem::Inline(Arc::new(UserEvent::SummaryChanged { summary: told }));
             change.tell = Some(told).filter(|_| !tenon_base::planted!("pin-not-queued"));
             change.line = Some(ListLine { summary, ..line.clone() });
             Ok(0)

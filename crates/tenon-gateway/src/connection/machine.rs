@@ -325,7 +325,10 @@ impl Machine {
         if let Some(drain_ms) = news.go_away_ms {
             self.go_away(drain_ms);
         }
-        if let Some(CloseOrder { reason, code }) = news.close {
+        let close = news.close.filter(|close| {
+            close.reason != close_reason::SESSION_ENDED || !tenon_base::planted!("close-ignored")
+        });
+        if let Some(CloseOrder { reason, code }) = close {
             // A displaced link is gone from sync; what it knows by this key may be the same exchange, repeated.
             self.is_attached &= reason != close_reason::DISPLACED;
             let code = ErrorCode::from_number(code).or_else(|| code_of_close(reason));

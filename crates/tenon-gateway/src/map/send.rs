@@ -16,6 +16,12 @@ const UNKNOWN_RETRY_MS: u32 = 1_000;
 /// A message on its way to admission. The author is the session's; only the device epoch is the frame's.
 pub(crate) fn submit(author: Author, send: v1::Send) -> Submit {
     let is_void = send.flags & flag::VOID != 0;
+    let mut send = send;
+    if tenon_base::planted!("unknown-field-dropped")
+        && let Ok(content) = Content::decode_bounded(send.body.clone())
+    {
+        send.body = tenon_wire::encode(&content);
+    }
     Submit {
         author: Author { device_epoch: DeviceEpoch(send.device_epoch), ..author },
         conv: ConversationId(send.conv),
@@ -81,7 +87,9 @@ pub(crate) fn ack(conv: u64, cid: u64, outcome: Option<Outcome>) -> Result<SendA
     let answer = match outcome {
         Some(Outcome::Ok(accepted)) => with_numbers(empty, Status::Ok, &accepted),
         Some(Outcome::Duplicate(Fate::Accepted(accepted))) => {
-            with_numbers(empty, Status::Duplicate, &accepted)
+            let is_shifted = tenon_base::planted!("ack-names-next");
+            let ack = with_numbers(empty, Status::Duplicate, &accepted);
+            SendAck { seq: ack.seq + u64::from(is_shifted), ..ack }
         }
         Some(Outcome::Duplicate(Fate::Rejected(rejection))) => {
             with_code(empty, Status::Duplicate, code_of(rejection))

@@ -29,6 +29,7 @@ impl Whole {
                 self.server = Some(server);
                 self.is_flushing = false;
                 self.is_log_due = false;
+                self.flushes_forgotten();
                 // A recovery that waits for nothing is over by now.
                 self.start_loops();
                 self.schedule_log();
@@ -138,6 +139,7 @@ impl Whole {
             return;
         }
         let store = server.store.clone();
+        self.flush_begins();
         self.is_flushing = true;
         self.figures.flushes += 1;
         let task = async move {

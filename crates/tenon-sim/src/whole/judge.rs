@@ -48,6 +48,9 @@ impl Whole {
             self.at_rest();
         }
         if self.violations.is_empty() {
+            self.log_is_small();
+        }
+        if self.violations.is_empty() {
             self.show_all();
         }
         let history = self.history();
@@ -134,6 +137,7 @@ impl Whole {
                     self.violated("I18", text);
                 }
             }
+            self.passed_unknown(index);
         }
     }
 
@@ -179,7 +183,9 @@ impl Whole {
         let now = self.phone_now(index);
         let conv = answer.conv;
         let phone = &mut self.phones[index];
-        let goes_on = phone.show(answer, now);
+        let (goes_on, bodies) = phone.show(answer, now);
+        bodies.iter().for_each(|body| self.shows_body(index, body));
+        let phone = &mut self.phones[index];
         let Some(at) = phone.to_show.iter().position(|(shown, _)| *shown == conv) else { return };
         match goes_on {
             Some(below) => phone.to_show[at].1 = below,
@@ -209,7 +215,9 @@ impl Whole {
         names.dedup();
         let judgement = |invariant| {
             let tally = report.of_invariant(invariant);
-            Judgement { invariant, decided: tally.decided, broken: tally.broken }
+            // Devices have clocks of their own, so removals are judged where the server writes.
+            let removals = if invariant == "I23" { self.figures.removed } else { 0 };
+            Judgement { invariant, decided: tally.decided + removals, broken: tally.broken }
         };
         names.into_iter().map(judgement).collect()
     }

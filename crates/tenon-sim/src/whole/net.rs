@@ -8,7 +8,11 @@ use tenon_client::engine::{Answer, AppEvent, Command, ConnectionState, Output};
 use tenon_client::store::Store as _;
 
 use super::server::Line;
+use super::spy::Spy;
 use super::{Due, Whole};
+
+/// The smallest window that the gateway grants.
+const WINDOW_MIN: u32 = 16 * 1024;
 
 /// A piece on its way; `None` is the end.
 type Piece = Option<Bytes>;
@@ -24,6 +28,7 @@ pub(super) struct Wire {
     up_at: u64,
     down_at: u64,
     opened_us: u64,
+    spy: Spy,
     /// The device does not hear it any more.
     is_cut: bool,
     /// The end from the server is on its way.
@@ -56,6 +61,7 @@ impl Whole {
             up_at: 0,
             down_at: 0,
             opened_us: self.now_us(),
+            spy: Spy::new(self.age(index), self.window() as usize),
             is_cut: false,
             is_ending: false,
         };
@@ -140,6 +146,10 @@ impl Whole {
     }
 
     fn up(&mut self, id: u64, bytes: Bytes) {
+        let bytes = match self.wires.get_mut(&id) {
+            Some(wire) => wire.spy.up(bytes),
+            None => bytes,
+        };
         for piece in self.pieces(bytes) {
             self.send_up(id, Some(piece));
         }
@@ -177,6 +187,7 @@ impl Whole {
                 self.wrote_down(index, opened_us, is_over);
             }
             for bytes in written {
+                let bytes = self.watched(id, bytes);
                 for piece in self.pieces(bytes) {
                     self.send_down(id, Some(piece));
                 }
@@ -185,6 +196,25 @@ impl Whole {
                 self.send_down(id, None);
             }
         }
+    }
+
+    /// What the server wrote, as it goes over the wire.
+    fn watched(&mut self, id: u64, bytes: Bytes) -> Bytes {
+        let Some(wire) = self.wires.get_mut(&id) else { return bytes };
+        let index = wire.phone;
+        let down = wire.spy.down(bytes, &mut self.phones[index].unknown);
+        if std::mem::take(&mut wire.spy.tells_fall) {
+            self.fell_back(index);
+        }
+        down.unwrap_or_else(|text| {
+            self.violated("I25", text);
+            Bytes::new()
+        })
+    }
+
+    /// Bytes of batches that devices let come without an ack.
+    pub(super) fn window(&self) -> u32 {
+        self.plan.front.window_bytes.max(WINDOW_MIN)
     }
 
     fn send_down(&mut self, id: u64, piece: Piece) {
@@ -296,6 +326,10 @@ impl Whole {
         let now = self.phone_now(index);
         let phone = &mut self.phones[index];
         phone.note(now, |record, at| record.event(event, at));
+        if let AppEvent::Sync { event, .. } = event {
+            self.shows_event(index, event);
+        }
+        let phone = &mut self.phones[index];
         match event {
             AppEvent::Settled { settled, .. } => {
                 self.figures.settled += 1;
@@ -328,7 +362,9 @@ impl Whole {
             return;
         }
         let Some((tx, ops)) = phone.commit.take() else { return };
-        phone.store.commit(ops).expect("memory does not fail");
+        phone.store.commit(ops.clone()).expect("memory does not fail");
+        self.keeps_unknown(index, &ops);
+        let phone = &mut self.phones[index];
         if let Some(engine) = &mut phone.engine {
             engine.handle_committed(tx, now);
         }

@@ -63,7 +63,9 @@ impl Whole {
     pub(super) fn put_back(&mut self, index: usize) {
         let is_kept = self.rngs.work.below(3) == 0;
         let phone = &mut self.phones[index];
-        if phone.engine.is_none() {
+        let loaded = phone.store.load().expect("memory does not fail");
+        // A copy from before the first sign-in can not be told from a device whose first answer was lost.
+        if phone.engine.is_none() || loaded.device.is_none_or(|row| row.device_epoch == 0) {
             return;
         }
         let copy = Copy { actor: phone.actor(), store: phone.store.clone() };
@@ -75,6 +77,7 @@ impl Whole {
         self.kill(index);
         let phone = &mut self.phones[index];
         phone.store = before.store;
+        phone.was_restored = true;
         phone.installs += 1;
         phone.removing.clear();
         let loaded = phone.store.load().expect("memory does not fail");
@@ -117,6 +120,15 @@ impl Whole {
         // What the app offers again is the user's to decide: one user writes the message anew, another lets it be.
         if settled.send.is_some() && self.rngs.time.below(2) == 0 {
             self.send_to(index, settled.conv);
+        }
+    }
+
+    /// The server holds an ack above the cursor that a device presents.
+    pub(super) fn fell_back(&mut self, index: usize) {
+        let phone = &self.phones[index];
+        if !phone.was_restored {
+            let text = format!("{} is told that its store fell back", phone.actor());
+            self.violated("I17", text);
         }
     }
 

@@ -11,6 +11,7 @@ use tenon_client::engine::{Auth, Engine, EngineConfig, HistoryAnswer, Now};
 use tenon_client::store::{MemoryStore, Store as _, StoreOp};
 
 use super::own::{Copy, Removal};
+use super::spy::Unknown;
 
 /// Lines of all histories, in the order in which things happened.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +68,12 @@ pub(super) struct Phone {
     pub(super) to_show: Vec<(u64, u64)>,
     /// An older copy of its store.
     pub(super) copy: Option<Copy>,
+    /// Its store was put back from an older copy at some time.
+    pub(super) was_restored: bool,
+    /// Events of kinds that it does not know and has not stored.
+    pub(super) unknown: Unknown,
+    /// Number of the last Rebase it has stored.
+    pub(super) generation: u64,
     /// Whether its user removes it.
     pub(super) removal: Removal,
     /// Removals of other devices that it was asked for and has not stored, by ticket.
@@ -96,6 +103,9 @@ impl Phone {
             is_stopped: None,
             to_show: Vec::new(),
             copy: None,
+            was_restored: false,
+            unknown: Unknown::new(),
+            generation: 0,
             removal: Removal::None,
             asking: BTreeMap::new(),
             removing: BTreeMap::new(),
@@ -104,9 +114,11 @@ impl Phone {
     }
 
     /// Starts the app on what the store holds.
-    pub(super) fn launch(&mut self, tape: &Tape, is_new: bool, now: Timestamp) {
-        let config = EngineConfig::new(Auth::Credential(self.credential.clone()));
+    pub(super) fn launch(&mut self, tape: &Tape, is_new: bool, window: u32, now: Timestamp) {
+        let mut config = EngineConfig::new(Auth::Credential(self.credential.clone()));
+        config.window_bytes = window;
         let loaded = self.store.load().expect("memory does not fail");
+        self.generation = loaded.streams.iter().map(|row| row.generation).max().unwrap_or(0);
         let random = Arc::clone(&self.random) as Arc<dyn Random>;
         let actor: Arc<str> = self.actor().into();
         let mut record = Record::to(Box::new(tape.clone()), actor, !is_new);
@@ -135,13 +147,14 @@ impl Phone {
         }
     }
 
-    /// Shows a piece of a timeline. Returns the seq below which it goes on, `None` at the floor or when nothing came.
-    pub(super) fn show(&mut self, answer: HistoryAnswer, now: Now) -> Option<u64> {
+    /// Shows a piece of a timeline. Returns the seq below which it goes on, `None` at the floor or when nothing came, and the
+    /// contents shown.
+    pub(super) fn show(&mut self, answer: HistoryAnswer, now: Now) -> (Option<u64>, Vec<Bytes>) {
         let (conv, lo) = (answer.conv, answer.lo);
         let (rows, hidden) = rows_of(&mut self.store, answer).expect("memory does not fail");
         let goes_on = !rows.is_floor && rows.is_stable && rows.lo > 1 && rows.lo <= rows.hi;
         self.note(now, |record, at| record.page(conv, &rows, hidden, at));
-        goes_on.then_some(lo)
+        (goes_on.then_some(lo), rows.rows.into_iter().map(|row| row.body).collect())
     }
 
     pub(super) fn ticket(&mut self) -> u64 {

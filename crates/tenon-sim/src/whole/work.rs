@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tenon_client::engine::Command;
 use tenon_client::store::MemoryStore;
 use tenon_receiver::admin::{Admin, NewUser};
-use tenon_wire::Message as _;
+use tenon_wire::Message;
 use tenon_wire::{message_kind, op_type, v1};
 
 use super::phone::Phone;
@@ -153,7 +153,8 @@ impl Whole {
         }
         let is_new = phone.store == MemoryStore::default();
         let now = self.phone_now(index).wall;
-        self.phones[index].launch(&self.tape, is_new, now);
+        let window = self.window();
+        self.phones[index].launch(&self.tape, is_new, window, now);
         self.command(index, Command::Start);
     }
 
@@ -222,14 +223,11 @@ impl Whole {
         self.next_body += 1;
         let long = if self.rngs.work.below(30) == 0 { 3_000 } else { 1 };
         let text = format!("message {body} {}", "x".repeat(long));
-        let content = v1::Content {
-            what: Some(v1::content::What::Text(v1::Text { text })),
-            ..v1::Content::default()
-        };
+        let content = self.content(index, text);
         let send = v1::Send {
             conv,
             kind: message_kind::TEXT,
-            body: content.encode_to_vec().into(),
+            body: content.into(),
             ..v1::Send::default()
         };
         self.figures.sends += 1;
@@ -254,7 +252,7 @@ impl Whole {
         self.command(index, Command::MarkRead { conv, up_to_seq: seq, up_to_pcnt: 0 });
     }
 
-    fn op<M: tenon_wire::Message>(&mut self, index: usize, conv: u64, number: u32, body: &M) {
+    fn op<M: Message>(&mut self, index: usize, conv: u64, number: u32, body: &M) {
         self.figures.ops += 1;
         let body = body.encode_to_vec().into();
         let op = Box::new(v1::Op { conv, r#type: number, body, ..v1::Op::default() });

@@ -261,6 +261,12 @@ impl World {
             self.devices[device].backup = Some(self.devices[device].db.clone());
         }
         self.cut(device);
+        let db = &mut self.devices[device].db;
+        if let Some(rebase) = db.rebase
+            && tenon_base::planted!("rebase-lines-in-memory")
+        {
+            db.convs.retain(|_, conv| conv.seen_in != rebase.generation);
+        }
         self.devices[device].kill();
     }
 
