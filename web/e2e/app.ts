@@ -89,10 +89,11 @@ export class Tab {
     return new Tab(page, context);
   }
 
-  /** Signs in and waits for the list. */
+  /** Signs in and waits for the list, so that this device is connected. */
   async signIn(name: string, secret = password): Promise<this> {
     await this.fillSignIn(name, secret);
     await this.atHome();
+    await this.page.locator(".sidebar .row, .sidebar-empty").first().waitFor();
     return this;
   }
 

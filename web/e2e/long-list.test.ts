@@ -88,15 +88,20 @@ describe("a long list", () => {
   }, LONG);
 
   it("is there without the server, with its counts from the first line on", async () => {
+    const far = expected[COUNT - 3];
+    await ada.page.evaluate((conv) => (location.hash = `#/c/${conv}`), far?.conv);
+    await ada.page.locator(".chat-head").getByText(far?.title ?? "", { exact: true }).waitFor();
     await server.kill();
     await ada.page.addInitScript(watchUnread);
     await ada.page.reload();
     await ada.page.locator(".row").first().waitFor();
-    await ada.row(`Group ${SPOKEN.at(-1)}`).getByText(`line of ${SPOKEN.at(-1)}`).waitFor();
+    await ada.page.locator(".chat-head").getByText(far?.title ?? "", { exact: true }).waitFor();
     await isWhole();
     await isOrdered(ada.page);
     expect(await ada.page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen)).toEqual([`${SPOKEN.length}`]);
+    await ada.row(`Group ${SPOKEN.at(-1)}`).getByText(`line of ${SPOKEN.at(-1)}`).waitFor();
     expect(await ada.page.title()).toBe(`(${SPOKEN.length}) Tenon`);
+    await ada.page.evaluate(() => (location.hash = "#/"));
   }, LONG);
 
   it("any of them is found by its name, and the unread ones are shown alone", async () => {

@@ -563,9 +563,18 @@ export class Client {
   }
 
   private line(conv: bigint): Value<ListLine | undefined> {
-    const value = this.lines.get(conv) ?? new Value<ListLine | undefined>(this.list.get(conv));
+    const held = this.lines.get(conv);
+    if (held !== undefined) return held;
+    const value = new Value<ListLine | undefined>(this.list.get(conv));
     this.lines.set(conv, value);
+    if (value.get() === undefined && !this.isListWhole.get()) void this.readLine(conv, value);
     return value;
+  }
+
+  /** A line that is wanted before the list is read as far as it. */
+  private async readLine(conv: bigint, value: Value<ListLine | undefined>): Promise<void> {
+    const line = await this.tabs.line(conv).catch(() => undefined);
+    if (!this.isListWhole.get() && value.get() === undefined) value.set(line);
   }
 
   private takeLines(lines: readonly ListLine[], gone: readonly bigint[], totals?: ListTotals): void {

@@ -83,6 +83,8 @@ export interface Port {
   tails(convs: readonly bigint[]): Promise<(MessageRow | undefined)[]>;
   /** Up to `limit` lines behind this one, in the order of the list; hidden ones come last. */
   lines(behind: Placed | undefined, limit: number): Promise<ListLine[]>;
+  /** One line, also if the list is not read so far yet; `undefined` if the user is no member. */
+  line(conv: bigint): Promise<ListLine | undefined>;
   /** Forgets a failed message. */
   dropFailed(local: bigint): Promise<void>;
   /** Keeps values of the app; those that are `undefined` are forgotten. */
@@ -242,6 +244,16 @@ export class Host implements Port {
 
   async lines(behind: Placed | undefined, limit: number): Promise<ListLine[]> {
     return this.list.behind(behind, limit);
+  }
+
+  async line(conv: bigint): Promise<ListLine | undefined> {
+    const held = this.list.get(conv);
+    if (held !== undefined || this.running) return held;
+    const single = await this.read((store) => store.single(conv, (row) => this.options.firstKeys?.([row], []) ?? []));
+    if (single === undefined || single.row.state !== ConvState.JOINED) return undefined;
+    this.notify({ type: "values", values: single.values });
+    // The engine may have changed it meanwhile.
+    return this.list.get(conv) ?? (this.running ? undefined : lineOf(single.row));
   }
 
   rows(range: RowRange): Promise<MessageRow[]> {

@@ -76,6 +76,12 @@ export interface Slice {
   readonly values: readonly (readonly [key: string, value: unknown])[];
 }
 
+/** One conversation and what belongs to it. */
+export interface Single {
+  readonly row: ConversationRow;
+  readonly values: readonly (readonly [key: string, value: unknown])[];
+}
+
 /** A local store. */
 export interface Store {
   /** Reads everything but messages. @throws StoreDamaged */
@@ -88,6 +94,8 @@ export interface Store {
    * may be written meanwhile. @throws StoreDamaged
    */
   rest(glance: Glance, take: (slice: Slice) => void): Promise<void>;
+  /** One conversation, with the values that `keys` names for it; `undefined` if it is not known. @throws StoreDamaged */
+  single(conv: bigint, keys: (row: ConversationRow) => readonly string[]): Promise<Single | undefined>;
   /** Performs one transaction; durable when it resolves. Rejected: nothing of `ops` happened. */
   commit(ops: readonly StoreOp[]): Promise<void>;
   /** Message rows by rising seq. */

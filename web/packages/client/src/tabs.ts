@@ -108,6 +108,7 @@ export class Tabs implements Port {
   rows: Port["rows"] = (range) => this.call("rows", [range]);
   tails: Port["tails"] = (convs) => this.call("tails", [convs]);
   lines: Port["lines"] = (behind, limit) => this.call("lines", [behind, limit]);
+  line: Port["line"] = (conv) => this.call("line", [conv]);
   dropFailed: Port["dropFailed"] = (local) => this.call("dropFailed", [local]);
   putValues: Port["putValues"] = (values) => this.call("putValues", [values]);
 

@@ -102,6 +102,7 @@ class SmallDisk implements Store {
   load = () => this.inner.load();
   glance: Store["glance"] = (want) => this.inner.glance(want);
   rest: Store["rest"] = (glance, take) => this.inner.rest(glance, take);
+  single: Store["single"] = (conv, keys) => this.inner.single(conv, keys);
   tails: Store["tails"] = (convs) => this.inner.tails(convs);
   messages: Store["messages"] = (range) => this.inner.messages(range);
   privates: Store["privates"] = (...range) => this.inner.privates(...range);

@@ -127,6 +127,10 @@ describe.each(stores)("a store in %s", (_, open) => {
     expect(rows.sort((a, b) => Number(a.conv - b.conv))).toEqual(whole.conversations);
     expect(intervals).toEqual(whole.intervals);
     expect(values).toEqual(await store.values());
+    const one = sorted.at(-1) as ListLine;
+    const single = await store.single(one.conv, (row) => [`person/${row.conv}`, "person/none"]);
+    expect([single && lineOf(single.row), single?.values]).toEqual([one, [[`person/${one.conv}`, { user: one.conv }]]]);
+    expect(await store.single(5_000n, () => ["person/1"])).toBeUndefined();
     store.close();
   });
 
@@ -187,11 +191,16 @@ describe("a host over a long list", () => {
     await store.commit([{ type: "value", key: "list/totals", value: totals }]);
     const notices: Notice[] = [];
     const host = await open(store, notices);
+    const far = sorted.at(-1) as ListLine;
+    const early = host.line(far.conv);
     const wish = host.ask({ type: "send", send: textMessage(1n, "soon"), after: 0n });
     const first = await host.snapshot();
     expect([first.isWhole, first.lines, first.totals]).toEqual([false, sorted.slice(0, 40), totals]);
     expect(first.tails.length).toBeGreaterThan(10);
+    expect(await early).toEqual(far);
+    expect(notices.some((notice) => notice.type === "whole")).toBe(false);
     expect((await wish).type).toBe("queued");
+    expect([await host.line(far.conv), await host.line(5_000n)]).toEqual([far, undefined]);
     const told = notices.flatMap((notice) => (notice.type === "lines" ? notice.lines : []));
     expect([...first.lines, ...told]).toEqual(sorted);
     for (const notice of notices) if (notice.type === "lines") expect(notice.totals).toEqual(totals);

@@ -7,7 +7,7 @@
 import type { MessageRow, PrivateMessage } from "@tenon/wire";
 import { U64_MAX } from "../numbers.js";
 import { type ConversationRow, type DeviceRow, type EventRow, type IntervalRow, listKey, type Loaded, type OutboxRow, type ReadPendingRow, type StreamRow } from "../rows.js";
-import { changed, type Glance, type GlanceWant, privateVer, type RowRange, type Slice, type Store, StoreDamaged, type StoreOp } from "../store.js";
+import { changed, type Glance, type GlanceWant, privateVer, type RowRange, type Single, type Slice, type Store, StoreDamaged, type StoreOp } from "../store.js";
 import { checkConversations, checkIntervals, checkLoaded, checkMessages } from "./check.js";
 import { type HeldRows, intervalsAbove, OPENED, planEviction } from "./evict.js";
 
@@ -105,6 +105,12 @@ async function valuesOf(store: IDBObjectStore, range: IDBKeyRange | null, limit?
   return keys.map((at, index) => [String(at), values[index] as unknown] as const);
 }
 
+/** Those of the values that are there. */
+async function valuesAt(store: IDBObjectStore, keys: readonly string[]): Promise<(readonly [key: string, value: unknown])[]> {
+  const all = await Promise.all(keys.map(async (at) => [at, await request(store.get(at) as IDBRequest<unknown>)] as const));
+  return all.filter(([, value]) => value !== undefined);
+}
+
 /** Rows of the tables that stay small. */
 async function small(tx: IDBTransaction): Promise<Omit<Loaded, "conversations" | "intervals">> {
   const all = <T>(table: Table) => request(tx.objectStore(table).getAll() as IDBRequest<T[]>);
@@ -160,14 +166,19 @@ export class IndexedStore implements Store {
       const rows = conversationsOf(await request(tx.objectStore("conversation").index(ORDER).getAll(null, want.lines) as IDBRequest<StoredConversation[]>));
       const tails = await Promise.all(rows.map((row) => tail(messages, row.conv)));
       const last = new Map(rows.flatMap(({ conv }, index) => (tails[index] ? [[conv, tails[index]] as const] : [])));
-      const keys = want.keys(rows, [...last.values()]);
-      const named = await Promise.all(keys.map(async (at) => [at, await request(held.get(at) as IDBRequest<unknown>)] as const));
-      return { rows, last, named };
+      return { rows, last, named: await valuesAt(held, want.keys(rows, [...last.values()])) };
     };
     const groups = Promise.all(want.prefixes.map((prefix) => valuesOf(held, IDBKeyRange.bound(prefix, `${prefix}\uffff`))));
     const [loaded, { rows: conversations, last, named }, grouped] = await Promise.all([small(tx), first(), groups]);
-    const values = new Map([...grouped.flat(), ...named.filter(([, value]) => value !== undefined)]);
+    const values = new Map([...grouped.flat(), ...named]);
     return { loaded: checkLoaded({ ...loaded, conversations, intervals: [] }), last, values };
+  }
+
+  async single(conv: bigint, keys: (row: ConversationRow) => readonly string[]): Promise<Single | undefined> {
+    const tx = this.db.transaction(["conversation", "value"], "readonly");
+    const stored = await request(tx.objectStore("conversation").get(key(conv)) as IDBRequest<StoredConversation | undefined>);
+    const [row] = conversationsOf(stored === undefined ? [] : [stored]);
+    return row && { row, values: await valuesAt(tx.objectStore("value"), keys(row)) };
   }
 
   async rest({ loaded }: Glance, take: (slice: Slice) => void): Promise<void> {

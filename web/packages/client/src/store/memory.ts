@@ -3,7 +3,7 @@
 import type { MessageRow, PrivateMessage } from "@tenon/wire";
 import { compare } from "../numbers.js";
 import { type ConversationRow, type DeviceRow, type EventRow, type IntervalRow, listKey, type Loaded, type OpaqueRow, type OutboxRow, type ReadPendingRow, type StreamRow } from "../rows.js";
-import { changed, type Glance, type GlanceWant, privateVer, type RowRange, type Slice, type Store, type StoreOp } from "../store.js";
+import { changed, type Glance, type GlanceWant, privateVer, type RowRange, type Single, type Slice, type Store, type StoreOp } from "../store.js";
 import { intervalsAbove, OPENED, planEviction } from "./evict.js";
 
 function inOrder(rows: readonly ConversationRow[]): ConversationRow[] {
@@ -54,6 +54,11 @@ export class MemoryStore implements Store {
     const conversations = inOrder(all).slice(glance.loaded.conversations.length);
     const values = [...(await this.values())];
     if (conversations.length + intervals.length + values.length > 0) take({ conversations, intervals, values });
+  }
+
+  async single(conv: bigint, keys: (row: ConversationRow) => readonly string[]): Promise<Single | undefined> {
+    const row = structuredClone(this.conversations.get(conv));
+    return row && { row, values: structuredClone(keys(row).flatMap((key) => (this.kept.has(key) ? [[key, this.kept.get(key)] as const] : []))) };
   }
 
   async commit(ops: readonly StoreOp[]): Promise<void> {
