@@ -4,7 +4,7 @@
 //! so nothing is copied into components, nothing tears, and StrictMode may do everything twice. Not here: what anything
 //! looks like.
 
-import { type Client, type Connection, type ListLine, type Mention, type Outgoing, type Person, type Readable, Refused, textMessage, type TimelineView, type Timeline, Value } from "@tenon/client";
+import { type Client, type Connection, type ListLine, type Mention, type Outgoing, type Person, type Readable, Refused, textMessage, type Thread, type ThreadView, type TimelineView, type Timeline, Value } from "@tenon/client";
 import type { Member, MessageRow } from "@tenon/wire";
 import { createContext, createElement, type ReactNode, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
@@ -147,6 +147,33 @@ export function useMessages(conv: bigint, at = 0n): Messages {
   const toTip = useCallback(() => timeline?.toTip() ?? Promise.resolve(), [timeline]);
   const markRead = useCallback((seq: bigint) => client.markRead(conv, seq), [client, conv]);
   return useMemo(() => ({ ...view, loadOlder, loadNewer, jumpTo, toTip, markRead }), [view, loadOlder, loadNewer, jumpTo, toTip, markRead]);
+}
+
+/** A message and everything that answers it. */
+export interface ThreadMessages extends ThreadView {
+  /** Looks through the next stretch of the archive once `state` is `paused` or `failed`; resolves when it is shown. */
+  readonly look: () => Promise<void>;
+}
+
+const noThread = new Value<ThreadView>({ rootSeq: 0n, root: undefined, rows: [], outgoing: [], state: "looking", lookedTo: 0n, lookedToMs: 0 });
+
+/** The thread of the message `seq`, first or any answer, as long as the component is on the screen. */
+export function useThread(conv: bigint, seq: bigint): ThreadMessages {
+  const client = useClient();
+  const [opened, setOpened] = useState<{ readonly conv: bigint; readonly seq: bigint; readonly thread: Thread }>();
+  useEffect(() => {
+    const thread = client.openTimeline(conv).openThread(seq);
+    setOpened({ conv, seq, thread });
+    return () => {
+      thread.close();
+      client.closeTimeline(conv);
+    };
+  }, [client, conv, seq]);
+  // The answers to one message must not be shown as those to the next.
+  const thread = opened?.conv === conv && opened.seq === seq ? opened.thread : undefined;
+  const view = useReadable(thread?.view ?? noThread);
+  const look = useCallback(() => thread?.look() ?? Promise.resolve(), [thread]);
+  return useMemo(() => ({ ...view, look }), [view, look]);
 }
 
 /** What a text message may carry. */

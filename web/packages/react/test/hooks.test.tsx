@@ -1,13 +1,13 @@
 // @vitest-environment jsdom
 //! The hooks over a client and a server in memory.
 
-import { type Client, shownOf } from "@tenon/client";
+import { type Client, shownOf, textMessage } from "@tenon/client";
 import { TestServer } from "@tenon/client/testing";
 import { act as reactAct, type ReactNode, StrictMode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Conversations, type Messages, type Sending, TenonProvider, useClient, useConnectionState, useConversation, useConversations, useMembers, useMessages, usePeerRead, usePerson, useSend, useUnread } from "../src/index.js";
+import { type Conversations, type Messages, type Sending, TenonProvider, useClient, useConnectionState, useConversation, useConversations, useMembers, useMessages, usePeerRead, usePerson, useSend, useThread, useUnread, type ThreadMessages } from "../src/index.js";
 
 /** React draws everything before it resolves; what the server does in between is nobody's act. */
 async function act(doing: () => Promise<unknown>): Promise<void> {
@@ -60,6 +60,26 @@ describe("hooks", () => {
     expect([seen.lines.length, seen.isComplete]).toEqual([2, true]);
     await act(async () => seen.loadMore());
     expect(box.querySelectorAll("li").length).toBe(3);
+  });
+
+  it("a thread: its answers wherever they stand, one thread after the other", async () => {
+    for (let n = 1; n <= 120; n++) server.say(conv, "bob", `line ${n}`);
+    await until(() => ada.conversation(conv).get()?.tipSeq).toBe(120n);
+    for (const [text, seq] of [["to three", 3n], ["to four", 4n], ["to the answer", 121n]] as const) await ada.send(textMessage(conv, text, [], seq));
+    await until(() => ada.conversation(conv).get()?.tipSeq).toBe(123n);
+    let thread!: ThreadMessages;
+    function Thread({ seq }: { readonly seq: bigint }) {
+      thread = useThread(conv, seq);
+      return null;
+    }
+    await draw(<Thread seq={123n} />);
+    await until(() => thread.state).toBe("all");
+    expect([thread.rootSeq, textsOf(thread.rows)]).toEqual([3n, ["to three", "to the answer"]]);
+    await draw(<Thread seq={4n} />);
+    await until(() => textsOf(thread.rows)).toEqual(["to four"]);
+    await bob.send(textMessage(conv, "and bob", [], 122n));
+    await until(() => textsOf(thread.rows)).toEqual(["to four", "and bob"]);
+    expect(thread.root?.seq).toBe(4n);
   });
 
   it("messages come in, unread counts them, reading empties it", async () => {
