@@ -1,6 +1,7 @@
 //! Tabs over one lock and one channel: who leads, and what becomes of calls when the leader goes.
 
 import { describe, expect, it } from "vitest";
+import { TestServer } from "../src/testing/index.js";
 import { type Connect, Host, MemoryStore, type Notice, type TabGround, Tabs, textMessage } from "../src/index.js";
 
 /** A browser with one lock: who comes first holds it until it lets go. */
@@ -69,5 +70,32 @@ describe("tabs", () => {
     expect((await third.tabs.snapshot()).outbox.length).toBe(20);
     third.tabs.leave();
     await expect(third.tabs.snapshot()).rejects.toThrow("left");
+  });
+});
+
+describe("clients of one browser over a long list", () => {
+  it("the second has every line in order, and none of them goes when it takes over", async () => {
+    const [ground, stores, server] = [new Ground(), new MemoryStore(), new TestServer()];
+    const groups = Array.from({ length: 950 }, (_, n) => server.group(`g${n}`, ["ada", "bob"]));
+    for (const n of [3, 500, 940]) server.say(groups[n] ?? 0n, "bob", "hello");
+    const session = server.session("ada");
+    const first = server.client("ada", { session, stores, ground });
+    await expect.poll(() => first.conversations.get().length).toBe(950);
+    await expect.poll(() => first.totals.get().count).toBe(3n);
+    const second = server.client("ada", { session, stores, ground });
+    await expect.poll(() => second.isListWhole.get()).toBe(true);
+    const convs = (client: typeof first) => client.conversations.get().map((line) => line.conv);
+    expect(convs(second)).toEqual(convs(first));
+    expect(second.totals.get()).toEqual(first.totals.get());
+    let fewest = 950;
+    second.conversations.subscribe(() => (fewest = Math.min(fewest, second.conversations.get().length)));
+    const middle = convs(first)[600] ?? 0n;
+    await first.close(false);
+    server.say(middle, "bob", "to the top");
+    await expect.poll(() => convs(second)[0]).toBe(middle);
+    expect(new Set(convs(second))).toEqual(new Set(groups));
+    expect(fewest).toBe(950);
+    expect(second.totals.get()).toMatchObject({ lines: 950, count: 4n, conversations: 4 });
+    await second.close(false);
   });
 });
