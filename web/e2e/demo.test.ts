@@ -74,7 +74,10 @@ describe("the demonstration", () => {
   it("side by side: what the administrator writes the member reads, and answers", async () => {
     const [ada, ben] = [await enter(adminLink), await enter(memberLink)];
     await ben.page.getByRole("button", { name: "Settings" }).click();
-    const login = (await ben.page.locator(".settings-me small").textContent())?.replace("@", "") ?? "";
+    const own = () => ben.page.locator(".settings-me small").textContent();
+    // The own name comes from the server.
+    await expect.poll(own).toMatch(/^@\S/);
+    const login = (await own())?.replace("@", "") ?? "";
     expect(await ben.page.locator("dialog").getByRole("link", { name: "Administration" }).count()).toBe(0);
     await ben.page.keyboard.press("Escape");
     await ada.page.getByRole("button", { name: "New chat" }).first().click();
