@@ -54,7 +54,8 @@ const T2: &[Part] = &[
         args: &BINARY_EXCHANGE,
         env: &[("CRASH_MESSAGES", "100000"), ("CRASH_EXCHANGE_KILLS", "10")],
     },
-    Part { name: "sim", args: &simulator("1..20000"), env: &[] },
+    Part { name: "sim", args: &simulator("run", "1..20000"), env: &[] },
+    Part { name: "sim-whole", args: &simulator("whole", "1..5000"), env: &[] },
     Part {
         name: "sim-bugs",
         args: &[
@@ -76,12 +77,13 @@ const T2: &[Part] = &[
 /// What takes a machine for a day.
 const T3: &[Part] = &[
     Part { name: "archive", args: &BINARY_ARCHIVE, env: &[] },
-    Part { name: "sim", args: &simulator("1..200000"), env: &[] },
+    Part { name: "sim", args: &simulator("run", "1..200000"), env: &[] },
+    Part { name: "sim-whole", args: &simulator("whole", "1..50000"), env: &[] },
     Part { name: "fuzz", args: &fuzz("3600"), env: &[] },
 ];
 
-const fn simulator(seeds: &'static str) -> [&'static str; 9] {
-    ["run", "--locked", "--release", "-p", "tenon-sim", "--", "run", "--seeds", seeds]
+const fn simulator(world: &'static str, seeds: &'static str) -> [&'static str; 9] {
+    ["run", "--locked", "--release", "-p", "tenon-sim", "--", world, "--seeds", seeds]
 }
 
 const fn fuzz(seconds: &'static str) -> [&'static str; 9] {

@@ -85,12 +85,14 @@ impl Admission for ReceiverHandle {
         }
         let conv = submit.conv;
         let command = self.shared.stamp(submit);
-        let shared = Arc::clone(&self.shared);
+        // Rooms that stop keep replies that nobody will ask for: this one must not keep the rooms.
+        let live = Arc::clone(&self.shared.live);
+        let clock = Arc::clone(&self.shared.doors.clock);
         let counted = Reply::new(move |outcome| {
             if let Some(Outcome::Ok(accepted)) = outcome
                 && accepted.seq.0 > 0
             {
-                shared.live.acked(conv, now, shared.doors.clock.monotonic());
+                live.acked(conv, now, clock.monotonic());
             }
             if let Some(outcome) = outcome {
                 reply.send(outcome);
