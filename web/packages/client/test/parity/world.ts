@@ -20,7 +20,11 @@ export interface Ground {
 }
 
 /** How long a step may take, milliseconds; it ends as soon as what it waits for is there. */
-const STEP_MAX = 20_000;
+const STEP_MAX = 60_000;
+/** How long a picture that is not the expected one must rest to be what is seen, milliseconds: a busy machine stalls for seconds. */
+const PATIENCE = 15_000;
+/** The same once a step was seen otherwise, or where nothing is expected. */
+const PATIENCE_LEFT = 1_000;
 const LOOK_EVERY = 10;
 
 const alone: NonNullable<ClientOptions["ground"]> = { locks: undefined, channel: () => ({ postMessage: () => undefined, close: () => undefined, onmessage: null }) };
@@ -174,6 +178,7 @@ export class World {
   private readonly people = new Map<bigint, string>();
   private readonly labels = new Map<bigint, string>([[0n, "own things"]]);
   private notes: string[] = [];
+  private hasDiffered = false;
   /** What steps keep for later ones. */
   readonly held: Record<string, bigint> = {};
 
@@ -243,7 +248,7 @@ export class World {
   async rest(expected: string | undefined): Promise<string> {
     let before = "";
     let since = Date.now();
-    const patience = expected === undefined ? 500 : 4_000;
+    const patience = expected === undefined || this.hasDiffered ? PATIENCE_LEFT : PATIENCE;
     for (;;) {
       const now = this.picture();
       if (now === expected) break;
@@ -252,6 +257,7 @@ export class World {
       await pause(LOOK_EVERY);
     }
     const last = this.picture();
+    if (last !== expected) this.hasDiffered = true;
     this.notes = [];
     for (const seat of this.seats.values()) {
       seat.shown = this.seen(seat);
