@@ -47,7 +47,7 @@ function PersonCard({ user }: { readonly user: bigint }) {
         <h3>
           <PersonName person={person} />
         </h3>
-        <small>@{person.login}</small>
+        <small>{person.login && `@${person.login}`}</small>
       </div>
       <p className="panel-fault" role="alert">
         {fault && words(fault)}

@@ -28,7 +28,7 @@ export function Settings({ onClose, onKeys }: { readonly onClose: () => void; re
         <Avatar id={client.me} name={me.name} size={64} />
         <span>
           <strong>{me.name}</strong>
-          <small>@{me.login}</small>
+          <small>{me.login && `@${me.login}`}</small>
         </span>
       </div>
       <Choices<Theme>
