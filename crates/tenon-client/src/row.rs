@@ -175,6 +175,9 @@ pub struct ConversationRow {
     /// Ranges that were deleted for this user, or that the user cleared.
     #[prost(message, optional, tag = "29")]
     pub overlay: Option<v1::Overlay>,
+    /// cids below it are of commands that found no chain, and failed. VOID fills them if the chain comes to be.
+    #[prost(uint64, tag = "30")]
+    pub absent_below: u64,
 }
 
 /// One interval of verified history: every existing seq in `lo..=hi` is held as of `vrev`.
@@ -236,9 +239,6 @@ pub struct OutboxRow {
     #[prost(bool, tag = "11")]
     pub is_doubtful: bool,
 }
-
-/// Next number of a chain that the server does not have: a new device epoch comes before it is used.
-pub const CHAIN_FORGOTTEN: u64 = u64::MAX;
 
 /// A read mark on its way.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]

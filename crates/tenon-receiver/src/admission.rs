@@ -36,6 +36,8 @@ impl Admission for ReceiverHandle {
         let shared = Arc::clone(&self.shared);
         self.shared.work(reply, |code| Err(Refusal::of(code)), async move {
             let epoch = shared.renew_epoch(&ticket, hello.device_epoch).await?;
+            // The session may have ended while the new epoch became durable.
+            shared.check_session(&ticket)?;
             shared.admit(&ticket, epoch)
         });
     }

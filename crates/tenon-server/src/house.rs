@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::{IntCounter, Registry};
 use tenon_base::{Clock, OrgId, Random};
+use tenon_client::driver::{SystemClock, SystemRandom};
 use tenon_core::Layout;
 use tenon_core::handover::{Conversations, Multicast, Users};
 use tenon_embedded::{
@@ -20,7 +21,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
 use crate::error::ServerError;
-use crate::system::{OsRandom, SystemClock};
 
 pub(crate) mod node;
 
@@ -50,14 +50,14 @@ pub(crate) struct Ground {
     pub(crate) store: Store,
     pub(crate) report: RecoveryReport,
     pub(crate) clock: Arc<SystemClock>,
-    pub(crate) random: Arc<OsRandom>,
+    pub(crate) random: Arc<SystemRandom>,
 }
 
 impl Ground {
     /// Takes the directory and opens log and store. Blocks while it reads.
     pub(crate) fn open(data: &Path, config: &Config) -> Result<Self, ServerError> {
-        let clock = Arc::new(SystemClock::start());
-        let random = Arc::new(OsRandom::new());
+        let clock = Arc::new(SystemClock::new());
+        let random = Arc::new(SystemRandom);
         let data = DataDir::open(data)?;
         node::restrict(data.path())?;
         let node = Node::load(data.path(), random.as_ref(), config.partitions)?;

@@ -23,7 +23,6 @@ mod importing;
 mod links;
 mod output;
 mod serve;
-mod system;
 mod verifying;
 
 use std::process::ExitCode;

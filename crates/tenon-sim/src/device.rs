@@ -61,6 +61,8 @@ pub struct Conv {
     pub held: BTreeMap<u64, (u64, u64)>,
     /// Next cid of the chain.
     pub next_cid: u64,
+    /// cids below it found no chain; VOID fills them if it comes to be.
+    pub absent_below: u64,
     /// Rebase in which it was seen last.
     pub seen_in: u64,
     /// Times it came into the list: an answer to a question of before does not take it out.
@@ -163,8 +165,8 @@ pub struct Live {
     pub link: Option<u64>,
     /// The server said yes.
     pub is_live: bool,
-    /// Conversations with a pull under way, and their `joins` when it was asked.
-    pub pulls: BTreeMap<u64, u64>,
+    /// Conversations with a pull under way: their `joins` when it was asked, and the rev that it asks from.
+    pub pulls: BTreeMap<u64, (u64, u64)>,
     /// Conversations with a history request under way.
     pub pages: BTreeSet<u64>,
     /// A list page is under way.
@@ -419,7 +421,7 @@ impl Device {
                 self.live.pulls.remove(&conv);
                 self.take_item(&line, true);
             }
-            Down::Gone { conv } => self.told_absent(conv),
+            Down::Gone { conv, since } => self.told_absent(conv, since),
             Down::History { conv, lo, hi, as_of, rows } => {
                 self.check_fence(1, conv, as_of);
                 self.paged(conv, (lo, hi), as_of, &rows);
@@ -458,16 +460,20 @@ impl Device {
         self.db.rebase.is_some() || self.live.ordered.is_some()
     }
 
+    /// True if it is not on the way to a position of the queue that it knows of.
+    pub fn has_read_queue(&self) -> bool {
+        !self.is_rebasing() && self.db.cursor.is_none_or(|cursor| cursor >= self.live.tip)
+    }
+
     /// True when nothing is open: commands settled, no debt, no gap, no rebase.
     pub fn is_settled(&self) -> bool {
         let is_open = |row: &OutRow| matches!(row.state, State::Queued | State::InFlight);
         self.live.is_live
-            && !self.is_rebasing()
+            && self.has_read_queue()
             && self.live.refresh.is_none()
             && self.db.pins.is_empty()
             && self.db.reads.is_empty()
             && !self.db.needs_renewal
-            && self.db.cursor.is_none_or(|cursor| cursor >= self.live.tip)
             && !self.db.outbox.iter().any(is_open)
             && self
                 .db

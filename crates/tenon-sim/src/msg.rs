@@ -239,6 +239,8 @@ pub enum Down {
     Gone {
         /// Conversation.
         conv: u64,
+        /// Of the question, if it was a pull.
+        since: Option<u64>,
     },
     /// Messages of a range.
     History {

@@ -10,7 +10,7 @@ use tenon_core::handover::{
 use tenon_core::user::decide::{UserDecision, decide};
 use tenon_core::user::queue::CursorVerdict;
 use tenon_core::user::{FanOut, QueueItem};
-use tenon_core::{Mode, UserCommand, UserEvent};
+use tenon_core::{Mode, UserAction, UserCommand, UserEvent};
 use tenon_ports::log::kind;
 use tenon_ports::{Append, Durability, Reach, Record};
 use tenon_store::{SeriesKey, ShardWriter, View, record, table};
@@ -26,7 +26,8 @@ use crate::{Metrics, Options, SyncError};
 const READ_BYTES: usize = 1024 * 1024;
 /// Hand-overs taken between two looks at the log.
 const INBOUND_PER_TURN: usize = 512;
-/// Close reasons of the protocol.
+/// Close reasons of the protocol. After a normal one the device may come back.
+const CLOSE_NORMAL: u32 = 1;
 const CLOSE_DISPLACED: u32 = 2;
 const CLOSE_SESSION_ENDED: u32 = 5;
 
@@ -293,6 +294,17 @@ impl PartitionLoop {
                 let device = change.device.as_ref().map(|d| d.device).or(change.forgotten);
                 hot.devices_dirty.extend(device);
                 hot.lines_dirty.extend(change.line.as_ref().map(|l| l.summary.conv));
+                match command.action {
+                    // The Hello that asked may be an older one that comes late: whose connection this was is not known.
+                    UserAction::RenewDeviceEpoch { .. } => {
+                        self.end_link(author.user, author.device, CLOSE_NORMAL);
+                    }
+                    // A Hello that was let in before the removal may have come after the word of it.
+                    UserAction::ForgetDevice { device } => {
+                        self.end_link(author.user, device, CLOSE_SESSION_ENDED);
+                    }
+                    _ => {}
+                }
                 if let Some(tell) = &change.tell {
                     self.tell(view, author.org, author.user, command.time, tell);
                 }
@@ -408,12 +420,8 @@ impl PartitionLoop {
                 tracing::warn!(user = key.user.0, device = key.device.0, "cursor above the tip");
             }
         }
+        self.end_link(key.user, key.device, CLOSE_DISPLACED);
         let Some(hot) = self.hot.hot_mut(key.user) else { return };
-        if let Some(at) = hot.links.iter().position(|l| l.device == key.device) {
-            let old = hot.links.swap_remove(at);
-            close(&old, CLOSE_DISPLACED);
-            self.metrics.links.dec();
-        }
         if let Some(state) = hot.user.devices.get_mut(&key.device) {
             state.conn_ctr = key.conn_ctr;
             state.seen = state.seen.max(seen);
@@ -424,6 +432,15 @@ impl PartitionLoop {
         hot.exchanges.insert(key.device, key.exchange);
         hot.links.push(link);
         self.metrics.links.inc();
+    }
+
+    /// The device's connection hears that it is over, and what it still says has no effect.
+    fn end_link(&mut self, user: UserId, device: DeviceId, reason: u32) {
+        let Some(hot) = self.hot.hot_mut(user) else { return };
+        if let Some(at) = hot.links.iter().position(|l| l.device == device) {
+            close(&hot.links.swap_remove(at), reason);
+            self.metrics.links.dec();
+        }
     }
 
     fn link_at(&mut self, key: LinkKey) -> Option<(&mut crate::hot_state::Hot, usize)> {

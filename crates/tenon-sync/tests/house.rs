@@ -434,6 +434,58 @@ async fn a_device_that_fell_behind_its_acks_is_told_until_it_renews() {
     house.crash().await;
 }
 
+/// A connection of the device epoch that was left moves nothing: its late ack would count against the new life's cursor.
+#[tokio::test]
+async fn a_new_device_epoch_ends_the_connection_of_the_old_one() {
+    let (log, kv) = (Arc::new(MemoryLog::new()), Arc::new(MemoryKv::new()));
+    let house = House::open(&log, &kv, 11).await;
+    let conv = ConversationId(8);
+    accepted(house.command(create(conv, &[1, 2])).await);
+    let epoch = house.renew(author(2, DeviceEpoch(0))).await;
+    let (attached, link) = house.attach(key(2, 1), epoch, Some((1, 0))).await;
+    let Attached::Live { queue_epoch, .. } = attached else { panic!("{attached:?}") };
+    for cid in 1..=10 {
+        accepted(house.command(text(author(1, DeviceEpoch(1)), conv, cid)).await);
+    }
+    settle().await;
+    let renewed = house.renew(author(2, epoch)).await;
+    house.users.ack(key(2, 1), queue_epoch, Pts(9), None);
+    settle().await;
+    let is_closed = link.0.lock().unwrap().iter().any(|d| matches!(d, Delivery::Close { .. }));
+    assert!(is_closed, "the old connection hears of its end");
+    let attached = house.attach(key(2, 2), renewed, Some((queue_epoch.0, 4))).await.0;
+    let Attached::Live { store_rolled_back, .. } = attached else { panic!("{attached:?}") };
+    assert!(!store_rolled_back, "the new life has acked nothing yet");
+    house.crash().await;
+}
+
+/// A Hello that was let in before the removal may be attached after the word of it: the durable end of the device ends it.
+#[tokio::test]
+async fn a_forgotten_device_keeps_no_connection() {
+    let (log, kv) = (Arc::new(MemoryLog::new()), Arc::new(MemoryKv::new()));
+    let house = House::open(&log, &kv, 11).await;
+    let epoch = house.renew(author(2, DeviceEpoch(0))).await;
+    let device = author(2, epoch).device;
+    assert_eq!(house.users.revoke(ORG, UserId(2), Some(device)), Handover::Accepted);
+    let (attached, link) = house.attach(key(2, 1), epoch, Some((1, 0))).await;
+    assert!(matches!(attached, Attached::Live { .. }), "{attached:?}");
+    let forget = UserCommand {
+        author: author(2, epoch),
+        op_seq: OpSeq(0),
+        digest: [0; 16],
+        is_void: false,
+        time: Timestamp(1),
+        action: UserAction::ForgetDevice { device },
+    };
+    assert_eq!(house.user_command(forget).await, UserOutcome::Ok { id: 0 });
+    settle().await;
+    let is_closed = link.0.lock().unwrap().iter().any(|d| matches!(d, Delivery::Close { .. }));
+    assert!(is_closed, "the connection of the forgotten device is over");
+    let again = house.attach(key(2, 2), epoch, Some((1, 0))).await.0;
+    assert!(matches!(again, Attached::DeviceEpochStale), "{again:?}");
+    house.crash().await;
+}
+
 /// Hysteresis of the fan-out mode: pull above the bound, queue again at the lower one, one event each.
 #[tokio::test]
 async fn mode_flips_with_the_number_of_members() {

@@ -23,6 +23,8 @@ pub(super) struct Ask {
     pub(super) body: Bytes,
     pub(super) purpose: Purpose,
     tries: u32,
+    /// Turns at that time.
+    asked_at: u64,
 }
 
 /// What an answer is for.
@@ -58,6 +60,10 @@ pub(super) struct Asks {
     open: BTreeMap<u32, Ask>,
     /// Handed to the transaction, not yet on the link.
     leaving: usize,
+    /// Times the user came into a conversation or left one.
+    pub(super) turns: u64,
+    /// The same when the question was asked that is being answered.
+    pub(super) asked_at: u64,
 }
 
 impl Asks {
@@ -81,7 +87,8 @@ impl Engine {
     }
 
     pub(super) fn ask(&mut self, method: u32, body: Bytes, purpose: Purpose) {
-        self.asks.waiting.push_back(Ask { method, body, purpose, tries: 0 });
+        let asked_at = self.asks.turns;
+        self.asks.waiting.push_back(Ask { method, body, purpose, tries: 0, asked_at });
         self.send_asks();
     }
 
@@ -140,6 +147,7 @@ impl Engine {
     pub(super) fn on_response(&mut self, id: u32, _: u32, response: v1::ReadResponse, now: Now) {
         let Some(ask) = self.asks.open.remove(&id) else { return };
         let body = response.body;
+        self.asks.asked_at = ask.asked_at;
         match ask.purpose {
             Purpose::App(ticket) => self.answer(ticket, Answer::Response(body)),
             Purpose::History(history) => self.on_history_page(history, body, now),
@@ -175,13 +183,14 @@ impl Engine {
     fn ask_refused(&mut self, ask: Ask, info: &v1::ErrorInfo, now: Now) {
         let is_absent =
             info.code == ErrorCode::Absent.number() || info.code == ErrorCode::NotMember.number();
+        self.asks.asked_at = ask.asked_at;
         match ask.purpose {
             Purpose::App(ticket) => self.refuse(ticket, info),
             Purpose::History(history) => self.history_refused(history, info),
             Purpose::Diffs(convs) if ask.method == method::GET_CONV_DIFF => {
                 for conv in convs {
                     if is_absent {
-                        self.leave(conv);
+                        self.told_absent(conv);
                     }
                     self.pull_ended(conv, is_absent, now);
                 }
@@ -189,7 +198,7 @@ impl Engine {
             Purpose::Diffs(convs) => self.pull_alone(&convs, now),
             Purpose::Inbox(conv) => {
                 if is_absent {
-                    self.leave(conv);
+                    self.told_absent(conv);
                 }
                 self.pull_ended(conv, is_absent, now);
             }

@@ -32,6 +32,8 @@ pub(super) struct PullState {
     pub(super) is_alone: bool,
     /// Its tail was lost: tips come from the next line.
     pub(super) is_reset: bool,
+    /// Which of all turns was the last one here; 0 = none in this life.
+    pub(super) turned: u64,
     pub(super) stuck: u32,
     pub(super) not_before: Option<Deadline>,
 }
@@ -192,7 +194,7 @@ impl Engine {
         self.conversations.entry(conv).or_insert_with(|| Conversation::stub(conv))
     }
 
-    /// Takes a list line that is consistent at its `tip_rev`.
+    /// Takes a list line that is consistent at its `tip_rev`. One that the user's leaving has overtaken does not bring it back.
     pub(super) fn take_item(&mut self, mut item: v1::ConvItem, source: ItemSource, now: Now) {
         let conv = item.conv;
         if conv == 0 {
@@ -200,10 +202,16 @@ impl Engine {
         }
         let keeps_rows = self.config.keeps_rows;
         let generation = self.generation();
+        self.asks.turns += u64::from(source == ItemSource::Added);
+        let (turns, asked_at) = (self.asks.turns, self.asks.asked_at);
         let c = self.conversation_mut(conv);
         // The notice of the Rebase covers a line, unless events of it were told since.
         let is_told = source != ItemSource::List || c.row.generation == generation;
         let was_left = c.row.state() == ConvState::Left;
+        let is_overtaken = c.pull.turned > asked_at;
+        if was_left && is_overtaken && source != ItemSource::Added {
+            return;
+        }
         if item.conv_epoch < c.row.conv_epoch {
             return;
         }
@@ -218,6 +226,9 @@ impl Engine {
             c.row.rev = 0;
         }
         c.pull.is_reset = false;
+        if source == ItemSource::Added {
+            c.pull.turned = turns;
+        }
         c.take_fields(&mut item);
         let from_rev = c.row.rev;
         let tip = item.tip_rev;
@@ -263,9 +274,20 @@ impl Engine {
         }
     }
 
+    /// An answer says that the user is out. It is true of the time of the question: one that a joining has overtaken is not.
+    pub(super) fn told_absent(&mut self, conv: u64) {
+        let turned = self.conversations.get(&conv).map_or(0, |c| c.pull.turned);
+        if turned <= self.asks.asked_at {
+            self.leave(conv);
+        }
+    }
+
     /// The user is no member any more: nothing is owed.
     pub(super) fn leave(&mut self, conv: u64) {
+        self.asks.turns += 1;
+        let turned = self.asks.turns;
         let c = self.conversation_mut(conv);
+        c.pull.turned = turned;
         c.row.set_state(ConvState::Left);
         c.row.known = c.row.rev;
         c.row.epoch_known = c.row.conv_epoch;

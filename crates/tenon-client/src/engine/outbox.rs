@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tenon_base::{Deadline, limits};
-use tenon_wire::{ErrorCode, flag, op_type, v1};
+use tenon_wire::{ErrorCode, flag, message_kind, op_type, v1};
 
 use prost::Message as _;
 
 use super::{Answer, Engine, Now, Up};
-use crate::row::{CHAIN_FORGOTTEN, OutboxRow, Settled};
+use crate::row::{OutboxRow, Settled};
 
 /// Commands that may wait here.
 const ROWS_MAX: usize = 10_000;
@@ -136,9 +136,6 @@ impl Engine {
         if let Some(ticket) = ticket {
             self.answer(ticket, Answer::Queued { local });
         }
-        if self.conversations.get(&conv).is_some_and(|c| c.row.next_cid == CHAIN_FORGOTTEN) {
-            self.renew_device_epoch(now);
-        }
         self.pump(conv, now);
     }
 
@@ -243,6 +240,14 @@ impl Engine {
             held.sent_at = Some(now.mono);
         }
         self.outbox.frames.insert(id, (local, epoch));
+    }
+
+    /// Uses up a number of a command that failed before the chain was there.
+    pub(super) fn transmit_void(&mut self, conv: u64, cid: u64) {
+        let device_epoch = self.device.device_epoch;
+        let (kind, flags) = (message_kind::TEXT, flag::VOID);
+        let void = v1::Send { conv, device_epoch, cid, kind, flags, ..v1::Send::default() };
+        self.link.with(|session| session.send_message(&void));
     }
 
     pub(super) fn outbox_link_up(&mut self, now: Now) {
@@ -371,8 +376,8 @@ impl Engine {
         self.device.needs_epoch = false;
         self.tx.pending.is_device_dirty = true;
         for (conv, c) in &mut self.conversations {
-            if c.row.next_cid != 1 {
-                c.row.next_cid = 1;
+            if (c.row.next_cid, c.row.absent_below) != (1, 0) {
+                (c.row.next_cid, c.row.absent_below) = (1, 0);
                 self.tx.pending.conversations.insert(*conv);
             }
         }

@@ -160,7 +160,7 @@ impl Engine {
         }
         self.on_tips(&items.tips, now);
         for conv in items.absent.iter().filter(|conv| convs.contains(conv)) {
-            self.leave(*conv);
+            self.told_absent(*conv);
         }
     }
 
@@ -216,7 +216,7 @@ impl Engine {
             Some(What::Diff(diff)) if diff.conv == conv => self.on_diff(diff, now),
             Some(What::TooLong(too_long)) => self.on_too_long(conv, too_long, now),
             Some(What::Reset(reset)) if reset.conv == conv => self.on_reset(&reset, now),
-            None => self.leave(conv),
+            None => self.told_absent(conv),
             Some(_) => return false,
         }
         place(self) != before
@@ -263,7 +263,7 @@ impl Engine {
 
     fn on_too_long(&mut self, conv: u64, too_long: v1::ConvTooLong, now: Now) {
         let Some(mut item) = too_long.item else {
-            self.leave(conv);
+            self.told_absent(conv);
             return;
         };
         item.conv = conv;

@@ -22,6 +22,7 @@ impl Engine {
         let stream = self.streams.entry(unit).or_insert_with(|| Stream::new(unit));
         stream.is_rebasing = true;
         if let Some(page) = rebase.first.take() {
+            self.asks.asked_at = self.asks.turns;
             self.land(&rebase, page, now);
             return;
         }

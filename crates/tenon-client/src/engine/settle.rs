@@ -9,8 +9,8 @@ use tenon_wire::{ErrorClass, ErrorCode, event_type, method, v1};
 
 use super::ask::Purpose;
 use super::backoff::after;
-use super::{Engine, Now};
-use crate::row::{CHAIN_FORGOTTEN, EventWhat, OutboxRow, Settled};
+use super::{Engine, Now, Up};
+use crate::row::{EventWhat, OutboxRow, Settled};
 
 /// Pause before a command goes to the unit that its conversation moved to.
 const MOVED_PAUSE: Duration = Duration::from_secs(1);
@@ -121,35 +121,43 @@ impl Engine {
     fn on_gap(&mut self, local: u64, expect: u64, now: Now) {
         let Some(row) = self.outbox.row(local) else { return };
         let (conv, epoch) = (row.conv, row.device_epoch);
-        let is_closing = epoch != self.device.device_epoch;
         let Some(chain) = self.outbox.chains.get(&conv) else { return };
-        let first = chain.inflight.range((epoch, 0)..).next().map(|(key, _)| *key);
-        let expected = chain.inflight.get(&(epoch, expect)).copied();
-        match (first, expected) {
-            // A number that is settled here: the server lost its state. What can not be closed either is the user's choice.
-            (Some((e, first)), None) if e == epoch && expect < first => {
-                if is_closing {
-                    self.offer(local, Settled::default(), now);
-                } else {
-                    self.renew_device_epoch(now);
-                }
+        let first = chain.inflight.range((epoch, 0)..(epoch + 1, 0)).next();
+        let first = first.map(|((_, n), local)| (*n, *local));
+        let mut target = chain.inflight.get(&(epoch, expect)).copied().unwrap_or(local);
+        let is_held = chain.hold.is_some();
+        if let Some((_, oldest)) = first.filter(|(n, _)| expect < *n) {
+            // A number that is settled here. What can not be closed either is the user's choice.
+            if epoch != self.device.device_epoch {
+                self.offer(local, Settled::default(), now);
+                return;
             }
-            (_, target) => {
-                let target = target.unwrap_or(local);
-                if chain.hold.is_some() {
-                    // Those behind a held command cannot have been taken: they go again with it.
-                    self.unsend_from(target);
-                    return;
-                }
-                let tries = self.outbox.rows.get(&target).map_or(0, |held| held.tries);
-                if tries < GAPS_AT_ONCE {
-                    self.resend_from(target, now);
-                } else {
-                    let wait = after(self.random.as_ref(), 100 << tries.min(6));
-                    self.hold_from(target, wait, now);
-                }
+            if !self.fill_absent(conv, expect) {
+                // The server lost its state.
+                self.renew_device_epoch(now);
+                return;
             }
+            target = oldest;
         }
+        if is_held {
+            // Those behind a held command cannot have been taken: they go again with it.
+            self.unsend_from(target);
+            return;
+        }
+        let tries = self.outbox.rows.get(&target).map_or(0, |held| held.tries);
+        if tries < GAPS_AT_ONCE {
+            self.resend_from(target, now);
+        } else {
+            let wait = after(self.random.as_ref(), 100 << tries.min(6));
+            self.hold_from(target, wait, now);
+        }
+    }
+
+    /// Numbers of commands that found no chain are used up with VOID. False if the expected one is none of these.
+    fn fill_absent(&mut self, conv: u64, expect: u64) -> bool {
+        let below = self.conversations.get(&conv).map_or(0, |c| c.row.absent_below);
+        (expect..below).for_each(|cid| self.up(Up::Void(conv, cid)));
+        expect < below
     }
 
     /// An error frame for a command: nothing was decided.
@@ -190,14 +198,15 @@ impl Engine {
     }
 
     /// The user has no chain there: every row fails. A copy under way may still find the user a member, so the numbers are not
-    /// used again in this device epoch.
+    /// used again; if the chain comes to be, a GAP asks for them.
     fn fail_chain(&mut self, conv: u64, code: u32, now: Now) {
         let rows = self.outbox.rows.values().filter(|held| held.row.conv == conv);
         let locals: Vec<u64> = rows.map(|held| held.row.local).collect();
         for local in locals {
             self.settle(local, Settled { code, ..Settled::default() }, now);
         }
-        self.conversation_mut(conv).row.next_cid = CHAIN_FORGOTTEN;
+        let row = &mut self.conversation_mut(conv).row;
+        row.absent_below = row.next_cid;
     }
 
     /// Whether it was sent is not known: the user decides whether it goes again.

@@ -25,6 +25,8 @@ pub(super) enum Effect {
 pub(super) enum Up {
     /// The outbox row with this local id, if it is still unsettled.
     Row(u64),
+    /// VOID for a number that no row has: conversation and cid.
+    Void(u64, u64),
     Ask(Box<Ask>),
     Subscribe(v1::Subscribe),
     Reads(Vec<v1::ReadMark>),
@@ -149,6 +151,7 @@ impl Engine {
     fn transmit(&mut self, up: Up, now: Now) {
         match up {
             Up::Row(local) => self.transmit_row(local, now),
+            Up::Void(conv, cid) => self.transmit_void(conv, cid),
             Up::Ask(ask) => self.transmit_ask(*ask, now),
             Up::Reads(marks) => self.transmit_reads(marks),
             Up::Subscribe(subscribe) => self.link.with(|s| s.send_subscribe(&subscribe)),

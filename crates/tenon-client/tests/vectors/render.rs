@@ -55,7 +55,7 @@ fn conversation(row: &ConversationRow) -> Value {
         "peer_read_seq": row.peer_read_seq, "sort_ts": row.sort_ts, "next_cid": row.next_cid,
         "summary": row.summary, "meta": row.meta, "state": row.state, "generation": row.generation,
         "is_update_needed": row.is_update_needed, "role": row.role, "join_rev": row.join_rev,
-        "overlay": row.overlay,
+        "overlay": row.overlay, "absent_below": row.absent_below,
     }))
 }
 

@@ -177,7 +177,9 @@ impl Watch {
         };
         let other = heard.map(|(key, print)| (key.3, *print)).find(|(pts, p)| is_other(*pts, *p));
         if let Some((pts, _)) = other {
-            let text = format!("user {user} heard at pts {pts} what does not stand in his queue");
+            let text = format!(
+                "user {user} heard at pts {pts} of queue epoch {epoch} what does not stand in his queue"
+            );
             self.violated("I13", text);
         }
     }

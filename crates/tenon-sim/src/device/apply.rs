@@ -236,11 +236,18 @@ impl Device {
         conv.known = conv.rev;
     }
 
-    /// A pull was answered `absent`; true of the time of the question only.
-    pub(super) fn told_absent(&mut self, conv: u64) {
-        let asked = self.live.pulls.remove(&conv);
-        self.live.pages.remove(&conv);
-        if asked.is_some_and(|joins| joins == self.conv(conv).joins) {
+    /// A question was answered `absent`; true of the time of the question only, and only of the pull that is under way.
+    pub(super) fn told_absent(&mut self, conv: u64, since: Option<u64>) {
+        let Some(since) = since else {
+            self.live.pages.remove(&conv);
+            return;
+        };
+        let asked = self.live.pulls.get(&conv).copied();
+        if asked.is_none_or(|(_, from)| from != since) {
+            return;
+        }
+        self.live.pulls.remove(&conv);
+        if asked.is_some_and(|(joins, _)| joins == self.conv(conv).joins) {
             self.gone(conv);
         }
     }
@@ -316,7 +323,7 @@ impl Device {
             let is_stub = !conv.is_joined && conv.rev == 0;
             let is_due = conv.known > conv.rev && (conv.is_joined || is_stub);
             if is_due && !self.live.pulls.contains_key(id) {
-                self.live.pulls.insert(*id, conv.joins);
+                self.live.pulls.insert(*id, (conv.joins, conv.rev));
                 self.asked[0].insert(*id, self.fences.get(id).copied().unwrap_or(0));
                 out.push(Up::Diff { conv: *id, since: conv.rev });
             }

@@ -113,7 +113,7 @@ impl Device {
             row.is_void = true;
         }
         for conv in self.db.convs.values_mut() {
-            conv.next_cid = 1;
+            (conv.next_cid, conv.absent_below) = (1, 0);
         }
         // Setting a pin twice changes nothing, so it may simply be asked again.
         for pin in &mut self.db.pins {
@@ -190,7 +190,18 @@ impl Device {
             .collect();
         open.sort_by_key(|r| r.place.1);
         let Some(first) = open.first() else { return };
-        if expect < first.place.1 {
+        let below = self.db.convs.get(&conv).map_or(0, |c| c.absent_below);
+        if expect < below && epoch == self.db.device_epoch {
+            let void =
+                |cid| Up::Send(SendUp { conv, epoch, cid, is_void: true, act: first.act.clone() });
+            out.extend((expect..below).map(void));
+        } else if expect < first.place.1 && epoch != self.db.device_epoch {
+            // It can not be closed: the user decides whether it goes again.
+            let id = first.id;
+            let at = self.db.outbox.iter().position(|r| r.id == id);
+            self.settle(at, State::Failed);
+            return;
+        } else if expect < first.place.1 {
             let is_it = |r: &&OutRow| r.conv == conv && r.place == (epoch, expect);
             let settled = self.db.outbox.iter().find(is_it).filter(|r| r.state == State::Sent);
             if settled.is_some_and(|r| !r.is_answered) {
@@ -208,7 +219,7 @@ impl Device {
     }
 
     /// Never a member: nothing was decided, the chain does not exist. A copy under way may still find the user a member, so
-    /// the cids must not be used again in this device epoch.
+    /// the cids are not used again; if the chain comes to be, a GAP asks for them.
     fn forget_chain(&mut self, conv: u64) {
         let epoch = self.db.device_epoch;
         let sent = |r: &OutRow| r.conv == conv && r.state == State::Sent && r.place.0 == epoch;
@@ -220,8 +231,8 @@ impl Device {
                 row.state = State::Failed;
             }
         }
-        self.conv(conv).next_cid = 1;
-        self.db.needs_renewal = true;
+        let held = self.conv(conv);
+        held.absent_below = held.next_cid;
     }
 
     /// An own message came back as an event.

@@ -115,10 +115,12 @@ impl Front {
         let grant = match answer {
             Some(ConversationAnswer::Grant(grant)) => grant,
             Some(_) => {
-                let (Up::Diff { conv, .. } | Up::History { conv, .. }) = up else {
-                    return again(up);
+                let (conv, since) = match up {
+                    Up::Diff { conv, since } => (conv, Some(since)),
+                    Up::History { conv, .. } => (conv, None),
+                    _ => return again(up),
                 };
-                return vec![(conn, Down::Gone { conv })];
+                return vec![(conn, Down::Gone { conv, since })];
             }
             None => return again(up),
         };

@@ -180,6 +180,9 @@ impl Whole {
 
     /// A planned stop: the log writes its clean marker.
     pub(super) fn restart(&mut self) {
+        if self.server.as_ref().is_some_and(|server| !server.is_up()) {
+            return self.crash();
+        }
         let Some(mut server) = self.server.take() else { return };
         self.figures.restarts += 1;
         server.ask_to_stop();

@@ -217,8 +217,11 @@ impl World {
         self.start_after(us);
     }
 
-    /// A planned stop: the log writes its clean marker.
+    /// A planned stop: the log writes its clean marker. A process that is still starting has no such stop, it is killed.
     pub(super) fn restart(&mut self) {
+        if self.node.as_ref().is_some_and(|node| !node.is_up()) {
+            return self.crash();
+        }
         let Some(mut node) = self.node.take() else { return };
         self.figures.restarts += 1;
         node.ask_to_stop();

@@ -142,7 +142,7 @@ impl World {
 
     /// Long after the last change everybody who is connected knows every tip.
     fn check_staleness(&mut self) {
-        let present = self.devices.iter().filter(|d| !d.is_revoked && !d.is_rebasing());
+        let present = self.devices.iter().filter(|d| !d.is_revoked && d.has_read_queue());
         let stale = present.filter_map(|d| self.unknown_tip(d)).next();
         if let Some(text) = stale {
             self.watch.violated("I11", text);
@@ -220,7 +220,7 @@ impl World {
             }),
         );
         let end = self.now_us() + 10_000_000;
-        while self.is_flushing && self.now_us() < end {
+        while (self.is_flushing || !self.is_at_rest()) && self.now_us() < end {
             if !self.step(end) {
                 break;
             }

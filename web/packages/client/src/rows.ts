@@ -73,6 +73,8 @@ export interface ConversationRow {
   sortTs: bigint;
   /** The next cid of the conversation chain. */
   nextCid: bigint;
+  /** cids below it are of commands that found no chain, and failed. VOID fills them if the chain comes to be. */
+  absentBelow?: bigint;
   summary: Summary | undefined;
   meta: ConvMeta | undefined;
   state: number;
@@ -151,9 +153,6 @@ export interface OutboxRow {
   /** The store fell back while it was under way: a life that is lost may have closed it and sent it under another number. */
   isDoubtful?: boolean;
 }
-
-/** Next number of a chain that the server does not have: a new device epoch comes before it is used. */
-export const CHAIN_FORGOTTEN = 0xffff_ffff_ffff_ffffn;
 
 /** A read mark on its way. */
 export interface ReadPendingRow {

@@ -36,7 +36,7 @@ const conversation = (row: ConversationRow): Json =>
     tip_cnt: row.tipCnt, floor_seq: row.floorSeq, floor_cnt: row.floorCnt, over: row.over, inbox_known: row.inboxKnown, tip_pcnt: row.tipPcnt, read_seq: row.readSeq,
     read_cnt: row.readCnt, read_pcnt: row.readPcnt, own_auto: row.ownAuto, mention_seq: row.mentionSeq, peer_read_seq: row.peerReadSeq, sort_ts: row.sortTs,
     next_cid: row.nextCid, summary: row.summary && messageToJson(Summary, row.summary), meta: meta(row.meta), state: row.state, generation: row.generation,
-    is_update_needed: row.isUpdateNeeded, role: row.role, join_rev: row.joinRev, overlay: row.overlay && messageToJson(Overlay, row.overlay),
+    is_update_needed: row.isUpdateNeeded, role: row.role, join_rev: row.joinRev, overlay: row.overlay && messageToJson(Overlay, row.overlay), absent_below: row.absentBelow,
   });
 
 const intervals = (rows: readonly IntervalRow[]): Json => rows.map((i) => [Number(i.lo), Number(i.hi), Number(i.vrev)]);

@@ -170,6 +170,28 @@ fn pulls() -> Cases {
         ("absent: the conversation is left and owes nothing", |s| {
             s.ready(3).frame(tips(5)).wait(1).error(2, ErrorCode::Absent.number(), 0).wait(1);
         }),
+        ("absent, overtaken by the joining: true of the time of the question alone", |s| {
+            s.ready(3).frame(tips(5)).wait(1);
+            let left = event(11, t::CONVERSATION_REMOVED, 0, &v1::ConversationRemoved::default());
+            let item = Some(item(CONV, 8));
+            let added = v1::ConversationAdded { item, ..Default::default() };
+            s.batch(10, 12, vec![left, event(12, t::CONVERSATION_ADDED, 0, &added)]);
+            s.error(2, ErrorCode::Absent.number(), 0).wait(1);
+        }),
+        (
+            "a line that the user's leaving has overtaken does not bring the conversation back",
+            |s| {
+                s.start().hello_ack(2, v1::UnitAction::Rebase, 10);
+                let first = v1::ConvListPage { next: b"2".as_slice().into(), ..Default::default() };
+                s.frame(Arm::Rebase(v1::Rebase { first: Some(first), ..rebase(10) }));
+                let added =
+                    v1::ConversationAdded { item: Some(item(CONV, 2)), ..Default::default() };
+                let left =
+                    event(12, t::CONVERSATION_REMOVED, 0, &v1::ConversationRemoved::default());
+                s.batch(10, 12, vec![event(11, t::CONVERSATION_ADDED, 0, &added), left]);
+                s.respond(2, &page(vec![item(CONV, 3)])).wait(1);
+            },
+        ),
         ("a pull that is refused for now is repeated after its time", |s| {
             s.ready(3).frame(tips(5)).wait(1);
             s.error(2, ErrorCode::NotAppliedYet.number(), 100).wait(1).wait(400);

@@ -129,13 +129,20 @@ fn answers() -> Cases {
         }),
         ("absent: nothing was decided, the rows fail and their cids are not used again", |s| {
             s.ready(3).send(1, "a").send(2, "b").error(2, ErrorCode::Absent.number(), 0);
-            s.send(3, "c");
-            ack(renewed(s, 3), 2, sent(1, 4));
+            s.send(3, "c").send(4, "d");
+            ack(s, 4, gap(3, 1));
+            ack(s, 5, gap(4, 1));
+            ack(s, 6, coded(Status::Rejected, 1, ErrorCode::Cancelled));
+            ack(s, 7, coded(Status::Rejected, 2, ErrorCode::Cancelled));
+            ack(s, 8, sent(3, 4));
+            ack(s, 9, sent(4, 5));
+            ack(s.send(5, "e"), 10, gap(5, 1)).wait(1);
         }),
-        ("absent, and a row that is queued offline: the next Hello asks for a new epoch", |s| {
+        ("absent: which numbers failed survives a crash", |s| {
             s.ready(3).send(1, "a").error(2, ErrorCode::Absent.number(), 0);
-            s.cut().send(2, "b");
-            ack(renewed(s, 3), 2, sent(1, 4));
+            s.hold().crash(false).put(json!({"link": "up"})).hello_ack(2, CONTINUE, 10);
+            ack(s.send(2, "b"), 2, gap(2, 1));
+            ack(s, 4, sent(2, 4));
         }),
         ("a frame that the server can not read is closed with VOID", |s| {
             s.ready(3).send(1, "a").error(2, ErrorCode::BadMessage.number(), 0);

@@ -17,6 +17,7 @@ use tenon_core::supervision::{
 use tenon_core::{Kind, Mode, Role};
 use tenon_wire::ErrorCode;
 
+use super::id_of;
 use crate::http::account::{answered, asked, bad_body, private};
 use crate::http::caller::Administrator;
 use crate::http::{Desk, Refused};
@@ -159,7 +160,7 @@ async fn remove_member(
 
 fn membership(body: Told<Membership>) -> Result<(ConversationId, UserId), Refused> {
     let Json(body) = body.map_err(bad_body)?;
-    Ok((ConversationId(id(&body.conversation)?), UserId(id(&body.user)?)))
+    Ok((ConversationId(id_of(&body.conversation)?), UserId(id_of(&body.user)?)))
 }
 
 /// `POST /v1/admin/devices/revoke`.
@@ -169,7 +170,7 @@ async fn revoke_device(
     body: Told<OneDevice>,
 ) -> Result<StatusCode, Refused> {
     let Json(body) = body.map_err(bad_body)?;
-    let (user, device) = (UserId(id(&body.user)?), DeviceId(id(&body.device)?));
+    let (user, device) = (UserId(id_of(&body.user)?), DeviceId(id_of(&body.device)?));
     act(&desk, by, Act::RevokeDevice(user, device)).await
 }
 
@@ -200,13 +201,9 @@ fn bad_query(rejection: QueryRejection) -> Refused {
 }
 
 /// An id as decimal text.
-fn id(text: &str) -> Result<u64, Refused> {
-    text.parse().map_err(|_| Refused::of(ErrorCode::BadMessage, "an id is decimal text"))
-}
-
 /// Where a page begins; nothing = from the start.
 fn place(text: &str) -> Result<u64, Refused> {
-    if text.is_empty() { Ok(0) } else { id(text) }
+    if text.is_empty() { Ok(0) } else { id_of(text) }
 }
 
 fn page_body<T>(name: &str, page: &Page<T>, row: fn(&T) -> Value) -> Value {

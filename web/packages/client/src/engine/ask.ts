@@ -3,7 +3,7 @@
 import { classOf, errorCode, ErrorInfo, isRetryClass, method as methods, ReadRequest, type ReadResponse, REQUESTS_MAX } from "@tenon/wire";
 import type { Engine } from "../engine.js";
 import { after } from "./backoff.js";
-import { leave } from "./conversation.js";
+import { toldAbsent } from "./conversation.js";
 import { type HistoryAsk, historyRefused, onHistoryPage } from "./history.js";
 import { onInboxPage } from "./inbox.js";
 import { resendFrom } from "./outbox.js";
@@ -39,6 +39,8 @@ export interface Ask {
   readonly body: Uint8Array;
   readonly purpose: Purpose;
   tries: number;
+  /** Turns at that time. */
+  readonly askedAt: number;
 }
 
 /** True if the app waits for it, so that it is asked again on the next link. The others are found again. */
@@ -51,6 +53,10 @@ export class Asks {
   readonly open = new Map<number, Ask>();
   /** Handed to the transaction, not yet on the link. */
   leaving = 0;
+  /** Times the user came into a conversation or left one. */
+  turns = 0;
+  /** The same when the question was asked that is being answered. */
+  askedAt = 0;
 
   get deadline(): number | undefined {
     return this.delayed.length === 0 ? undefined : Math.min(...this.delayed.map((d) => d.at));
@@ -71,7 +77,7 @@ export function refuse(e: Engine, ticket: number, info: ErrorInfo): void {
 }
 
 export function ask(e: Engine, method: number, body: Uint8Array, purpose: Purpose): void {
-  e.asks.waiting.push({ method, body, purpose, tries: 0 });
+  e.asks.waiting.push({ method, body, purpose, tries: 0, askedAt: e.asks.turns });
   sendAsks(e);
 }
 
@@ -122,6 +128,7 @@ export function onResponse(e: Engine, id: number, response: ReadResponse, now: N
   const { purpose } = asked;
   // The received bytes share the buffer of the link; what the app keeps is a copy.
   const body = response.body;
+  e.asks.askedAt = asked.askedAt;
   switch (purpose.type) {
     case "app":
       e.answer(purpose.ticket, { type: "response", body: body.slice() });
@@ -167,6 +174,7 @@ export function onAskError(e: Engine, id: number, info: ErrorInfo, now: Now): bo
 function askRefused(e: Engine, asked: Ask, info: ErrorInfo, now: Now): void {
   const isAbsent = info.code === errorCode.absent || info.code === errorCode.not_member;
   const { purpose } = asked;
+  e.asks.askedAt = asked.askedAt;
   switch (purpose.type) {
     case "app":
       return refuse(e, purpose.ticket, info);
@@ -175,12 +183,12 @@ function askRefused(e: Engine, asked: Ask, info: ErrorInfo, now: Now): void {
     case "diffs":
       if (asked.method !== methods.GET_CONV_DIFF) return pullAlone(e, purpose.convs, now);
       for (const conv of purpose.convs) {
-        if (isAbsent) leave(e, conv);
+        if (isAbsent) toldAbsent(e, conv);
         pullEnded(e, conv, isAbsent, now);
       }
       return;
     case "inbox":
-      if (isAbsent) leave(e, purpose.conv);
+      if (isAbsent) toldAbsent(e, purpose.conv);
       return pullEnded(e, purpose.conv, isAbsent, now);
     case "list":
       return listRefused(e, purpose.unit, info, now);

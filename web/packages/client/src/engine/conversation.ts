@@ -49,6 +49,8 @@ export class Conversation {
   isAlone = false;
   /** Its tail was lost: tips come from the next line. */
   isReset = false;
+  /** Which of all turns was the last one here; 0 = none in this life. */
+  turned = 0;
   stuck = 0;
   notBefore: number | undefined;
 
@@ -145,16 +147,18 @@ export function conversationOf(e: Engine, conv: bigint): Conversation {
   return c;
 }
 
-/** Takes a list line that is consistent at its `tipRev`. */
+/** Takes a list line that is consistent at its `tipRev`. One that the user's leaving has overtaken does not bring it back. */
 export function takeItem(e: Engine, item: ConvItem, source: ItemSource, now: Now): void {
   const { conv } = item;
   if (conv === 0n) return;
   const generation = e.generation();
+  if (source === "added") e.asks.turns += 1;
   const c = conversationOf(e, conv);
   const { row } = c;
   // The notice of the Rebase covers a line, unless events of it were told since.
   const isTold = source !== "list" || row.generation === generation;
   const wasLeft = row.state === ConvState.LEFT;
+  if (wasLeft && c.turned > e.asks.askedAt && source !== "added") return;
   if (item.convEpoch < row.convEpoch) return;
   if (item.convEpoch > row.convEpoch && row.rev > 0n) {
     row.epochKnown = Math.max(row.epochKnown, item.convEpoch);
@@ -164,6 +168,7 @@ export function takeItem(e: Engine, item: ConvItem, source: ItemSource, now: Now
   row.epochKnown = Math.max(row.epochKnown, item.convEpoch);
   if (wasLeft && source === "added") row.rev = 0n;
   c.isReset = false;
+  if (source === "added") c.turned = e.asks.turns;
   c.takeFields(item);
   const fromRev = row.rev;
   const tip = item.tipRev;
@@ -201,9 +206,16 @@ export function onTips(e: Engine, tips: readonly ConvTip[], now: Now): void {
   }
 }
 
+/** An answer says that the user is out. It is true of the time of the question: one that a joining has overtaken is not. */
+export function toldAbsent(e: Engine, conv: bigint): void {
+  if ((e.conversations.get(conv)?.turned ?? 0) <= e.asks.askedAt) leave(e, conv);
+}
+
 /** The user is no member any more: nothing is owed. */
 export function leave(e: Engine, conv: bigint): void {
-  const { row } = conversationOf(e, conv);
+  const c = conversationOf(e, conv);
+  c.turned = e.asks.turns += 1;
+  const { row } = c;
   row.state = ConvState.LEFT;
   row.known = row.rev;
   row.epochKnown = row.convEpoch;

@@ -1,12 +1,12 @@
 //! The outbox: commands in chains, each with one key until it is answered.
 
-import { errorCode, flag, Op, opType, Recall, type Send } from "@tenon/wire";
+import { errorCode, flag, messageKind, Op, opType, Recall, Send } from "@tenon/wire";
 import type { Engine } from "../engine.js";
 import { compare } from "../numbers.js";
-import { CHAIN_FORGOTTEN, isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
+import { isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
 import { infoOf, refuse } from "./ask.js";
 import { conversationOf } from "./conversation.js";
-import { ping, renewDeviceEpoch } from "./link.js";
+import { ping } from "./link.js";
 import { noteDebt } from "./pull.js";
 import { offer, settle } from "./settle.js";
 import type { Now } from "./speech.js";
@@ -144,7 +144,6 @@ function queue(e: Engine, ticket: number | undefined, row: OutboxRow, after: big
   e.tx.pending.isDeviceDirty = true;
   e.tx.pending.outbox.add(local);
   if (ticket !== undefined) e.answer(ticket, { type: "queued", local });
-  if (e.conversations.get(row.conv)?.row.nextCid === CHAIN_FORGOTTEN) renewDeviceEpoch(e, now);
   pump(e, row.conv, now);
 }
 
@@ -216,6 +215,11 @@ export function transmitRow(e: Engine, local: bigint, now: Now): void {
   held.frame = id;
   held.sentAt = now.mono;
   e.outbox.frames.set(id, { local, epoch: deviceEpoch });
+}
+
+/** Uses up a number of a command that failed before the chain was there. */
+export function transmitVoid(e: Engine, conv: bigint, cid: bigint): void {
+  e.link.session?.sendMessage(Send.of({ conv, deviceEpoch: e.device.deviceEpoch, cid, kind: messageKind.TEXT, flags: flag.VOID }));
 }
 
 export function outboxLinkUp(e: Engine, now: Now): void {
@@ -312,8 +316,8 @@ export function enterDeviceEpoch(e: Engine, deviceEpoch: number): void {
   Object.assign(e.device, { deviceEpoch, nextOpSeq: 1n, needsEpoch: false });
   e.tx.pending.isDeviceDirty = true;
   for (const [conv, c] of e.conversations) {
-    if (c.row.nextCid === 1n) continue;
-    c.row.nextCid = 1n;
+    if (c.row.nextCid === 1n && (c.row.absentBelow ?? 0n) === 0n) continue;
+    Object.assign(c.row, { nextCid: 1n, absentBelow: 0n });
     e.dirty(conv);
   }
 }

@@ -8,7 +8,7 @@ import { ConvState } from "../rows.js";
 import { applyRev } from "./apply.js";
 import { ask } from "./ask.js";
 import { between } from "./backoff.js";
-import { conversationOf, leave, onTips, putRow, takeItem } from "./conversation.js";
+import { conversationOf, onTips, putRow, takeItem, toldAbsent } from "./conversation.js";
 import { pullInbox } from "./inbox.js";
 import { settleByEvent } from "./settle.js";
 import type { Now } from "./speech.js";
@@ -117,7 +117,7 @@ export function onItems(e: Engine, convs: readonly bigint[], body: Uint8Array, n
   if (items === undefined) return;
   for (const item of items.items) takeItem(e, item, "asked", now);
   onTips(e, items.tips, now);
-  for (const conv of items.absent) if (convs.includes(conv)) leave(e, conv);
+  for (const conv of items.absent) if (convs.includes(conv)) toldAbsent(e, conv);
 }
 
 /** A pull is over. Three in a row that brought nothing mean a pause. */
@@ -162,7 +162,7 @@ function onDiffAnswer(e: Engine, conv: bigint, { what }: ConvDiffAnswer, now: No
     return c ? `${c.row.rev}/${c.row.convEpoch}/${c.owes}` : "";
   };
   const before = place();
-  if (what === undefined) leave(e, conv);
+  if (what === undefined) toldAbsent(e, conv);
   else if (what.case === "diff" && what.value.conv === conv) onDiff(e, what.value, now);
   else if (what.case === "tooLong") onTooLong(e, conv, what.value, now);
   else if (what.case === "reset" && what.value.conv === conv) onReset(e, what.value, now);
@@ -197,7 +197,7 @@ export function onDiff(e: Engine, diff: ConvDiff, now: Now): void {
 }
 
 function onTooLong(e: Engine, conv: bigint, tooLong: ConvTooLong, now: Now): void {
-  if (tooLong.item === undefined) return leave(e, conv);
+  if (tooLong.item === undefined) return toldAbsent(e, conv);
   const { tipRev, tipSeq } = tooLong.item;
   takeItem(e, { ...tooLong.item, conv }, "tooLong", now);
   const lo = tooLong.last[0]?.seq ?? 0n;

@@ -21,7 +21,10 @@ const PAGE = 100;
 export function onRebase(e: Engine, rebase: Rebase, now: Now): void {
   const stream = streamOf(e, rebase.unit);
   stream.isRebasing = true;
-  if (rebase.first) return land(e, rebase, rebase.first, now);
+  if (rebase.first) {
+    e.asks.askedAt = e.asks.turns;
+    return land(e, rebase, rebase.first, now);
+  }
   stream.asked = { ...rebase, token: rebase.token.slice() };
   askPage(e, rebase.unit, stream.asked.token, FIRST_PAGE);
 }

@@ -6,7 +6,7 @@ import {
 } from "@tenon/wire";
 import type { Engine } from "../engine.js";
 import { isSame, tryDecode } from "../numbers.js";
-import { CHAIN_FORGOTTEN, isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
+import { isDone, type OutboxRow, type Settled, settledOf } from "../rows.js";
 import { ask } from "./ask.js";
 import { after } from "./backoff.js";
 import { conversationOf } from "./conversation.js";
@@ -108,18 +108,27 @@ function onGap(e: Engine, local: bigint, expect: bigint, now: Now): void {
   const chain = row && e.outbox.chains.get(row.conv);
   if (row === undefined || chain === undefined) return;
   const epoch = row.deviceEpoch;
-  const first = chain.inflight.find((held) => held.epoch >= epoch);
-  const expected = chain.find(epoch, expect);
-  // A number that is settled here: the server lost its state. What cannot be closed either is the user's choice.
-  if (first?.epoch === epoch && expected === undefined && expect < first.n) {
-    return epoch === e.device.deviceEpoch ? renewDeviceEpoch(e, now) : offer(e, local, settledOf({}), now);
+  const first = chain.inflight.find((held) => held.epoch === epoch);
+  let target = chain.find(epoch, expect) ?? local;
+  if (first && expect < first.n) {
+    // A number that is settled here. What cannot be closed either is the user's choice.
+    if (epoch !== e.device.deviceEpoch) return offer(e, local, settledOf({}), now);
+    // The server lost its state.
+    if (!fillAbsent(e, row.conv, expect)) return renewDeviceEpoch(e, now);
+    target = first.local;
   }
-  const target = expected ?? local;
   // Those behind a held command cannot have been taken: they go again with it.
   if (chain.hold !== undefined) return unsendFrom(e, target);
   const tries = e.outbox.rows.get(target)?.tries ?? 0;
   if (tries < GAPS_AT_ONCE) resendFrom(e, target, now);
   else holdFrom(e, target, after(e.random, 100 * 2 ** Math.min(tries, 6)), now);
+}
+
+/** Numbers of commands that found no chain are used up with VOID. False if the expected one is none of these. */
+function fillAbsent(e: Engine, conv: bigint, expect: bigint): boolean {
+  const below = e.conversations.get(conv)?.row.absentBelow ?? 0n;
+  for (let cid = expect; cid < below; cid += 1n) e.up({ type: "void", conv, cid });
+  return expect < below;
 }
 
 /** An error frame for a command: nothing was decided. */
@@ -143,11 +152,15 @@ export function onRowError(e: Engine, id: number, info: ErrorInfo, now: Now): vo
   } else holdFrom(e, local, after(e.random, info.retryAfterMs), now);
 }
 
-/** The user has no chain there: every row fails. A copy under way may still find the user a member, so the numbers are not used again in this device epoch. */
+/**
+ * The user has no chain there: every row fails. A copy under way may still find the user a member, so the numbers are not used again;
+ * if the chain comes to be, a GAP asks for them.
+ */
 function failChain(e: Engine, conv: bigint, code: number, now: Now): void {
   const rows = [...e.outbox.rows.values()].filter((held) => held.row.conv === conv);
   for (const held of rows) settle(e, held.row.local, settledOf({ code }), now);
-  conversationOf(e, conv).row.nextCid = CHAIN_FORGOTTEN;
+  const { row } = conversationOf(e, conv);
+  row.absentBelow = row.nextCid;
 }
 
 /** Whether it was sent is not known: the user decides whether it goes again. */

@@ -5,13 +5,15 @@ import type { Engine } from "../engine.js";
 import type { StoreOp } from "../store.js";
 import { compare } from "../numbers.js";
 import { type Ask, askLost, transmitAsk } from "./ask.js";
-import { transmitRow } from "./outbox.js";
+import { transmitRow, transmitVoid } from "./outbox.js";
 import { transmitReads } from "./read.js";
 import type { Answer, AppEvent, Now, Output } from "./speech.js";
 
 /** A frame for the link. */
 export type Up =
   | { readonly type: "row"; readonly local: bigint }
+  /** VOID for a number that no row has. */
+  | { readonly type: "void"; readonly conv: bigint; readonly cid: bigint }
   | { readonly type: "ask"; readonly ask: Ask }
   | { readonly type: "subscribe"; readonly subscribe: Subscribe }
   | { readonly type: "reads"; readonly marks: ReadMark[] }
@@ -121,6 +123,8 @@ function transmit(e: Engine, up: Up, now: Now): void {
   switch (up.type) {
     case "row":
       return transmitRow(e, up.local, now);
+    case "void":
+      return transmitVoid(e, up.conv, up.cid);
     case "ask":
       return transmitAsk(e, up.ask, now);
     case "reads":
