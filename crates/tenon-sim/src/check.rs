@@ -274,7 +274,7 @@ impl Watch {
             Down::OpAck { epoch, op_seq, answer: Ok(()) } => {
                 self.ops.insert((device.id, *epoch, *op_seq));
             }
-            Down::TooLong(line) => self.tip(device, &line.item.tip),
+            Down::TooLong { line, .. } => self.tip(device, &line.item.tip),
             _ => {}
         }
     }

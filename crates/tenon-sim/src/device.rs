@@ -412,13 +412,16 @@ impl Device {
                 }
             }
             Down::Diff { conv, from, to, tip, events } => {
-                self.check_fence(0, conv, tip.rev.0);
+                if self.pull_ended(conv, from) {
+                    self.check_fence(0, conv, tip.rev.0);
+                }
                 self.diffed(conv, (from, to), &tip, &events);
             }
-            Down::TooLong(line) => {
+            Down::TooLong { line, since } => {
                 let conv = line.item.tip.conv.0;
-                self.check_fence(0, conv, line.item.tip.rev.0);
-                self.live.pulls.remove(&conv);
+                if self.pull_ended(conv, since) {
+                    self.check_fence(0, conv, line.item.tip.rev.0);
+                }
                 self.take_item(&line, true);
             }
             Down::Gone { conv, since } => self.told_absent(conv, since),

@@ -234,7 +234,12 @@ pub enum Down {
         events: Vec<Arc<Event>>,
     },
     /// Too far behind: the line instead.
-    TooLong(Box<Line>),
+    TooLong {
+        /// The line.
+        line: Box<Line>,
+        /// Of the question.
+        since: u64,
+    },
     /// Not in this conversation.
     Gone {
         /// Conversation.

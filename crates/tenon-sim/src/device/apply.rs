@@ -242,14 +242,19 @@ impl Device {
             self.live.pages.remove(&conv);
             return;
         };
-        let asked = self.live.pulls.get(&conv).copied();
-        if asked.is_none_or(|(_, from)| from != since) {
-            return;
-        }
-        self.live.pulls.remove(&conv);
-        if asked.is_some_and(|(joins, _)| joins == self.conv(conv).joins) {
+        let joins = self.live.pulls.get(&conv).map(|(joins, _)| *joins);
+        if self.pull_ended(conv, since) && joins == Some(self.conv(conv).joins) {
             self.gone(conv);
         }
+    }
+
+    /// True if this answers the pull that is under way, which ends; an answer to an earlier one may come late.
+    pub(super) fn pull_ended(&mut self, conv: u64, since: u64) -> bool {
+        let is_it = self.live.pulls.get(&conv).is_some_and(|(_, from)| *from == since);
+        if is_it {
+            self.live.pulls.remove(&conv);
+        }
+        is_it
     }
 
     pub(super) fn take_tips(&mut self, tips: &[Tip]) {
@@ -295,7 +300,6 @@ impl Device {
         tip: &Tip,
         events: &[Arc<Event>],
     ) {
-        self.live.pulls.remove(&conv);
         let held = self.conv(conv);
         held.known = held.known.max(tip.rev.0);
         if from > held.rev {
@@ -430,8 +434,8 @@ impl Device {
     /// A request was not answered: it is asked again when its turn comes.
     pub(super) fn refused(&mut self, request: &Up) {
         match request {
-            Up::Diff { conv, .. } => {
-                self.live.pulls.remove(conv);
+            Up::Diff { conv, since } => {
+                self.pull_ended(*conv, *since);
             }
             Up::History { conv, .. } => {
                 self.live.pages.remove(conv);

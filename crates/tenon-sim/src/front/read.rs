@@ -147,7 +147,7 @@ impl Front {
             let mut item = Item::of(&grant.header, &grant.member);
             item.last = last(view, org, &item);
             let summary = Summary::default();
-            return Some(Down::TooLong(Box::new(Line { item, summary })));
+            return Some(Down::TooLong { line: Box::new(Line { item, summary }), since });
         }
         let to = tip.rev.0.min(since + self.options.diff_max);
         let mut events: Vec<Arc<Event>> = Vec::new();

@@ -155,7 +155,7 @@ impl World {
         let is_large = matches!(
             down,
             Down::Diff { .. }
-                | Down::TooLong(_)
+                | Down::TooLong { .. }
                 | Down::History { .. }
                 | Down::List { .. }
                 | Down::Gone { .. }
