@@ -5,7 +5,7 @@
 mod apply;
 mod outbox;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::msg::{Act, Down, Up};
 
@@ -167,8 +167,8 @@ pub struct Live {
     pub is_live: bool,
     /// Conversations with a pull under way: their `joins` when it was asked, and the rev that it asks from.
     pub pulls: BTreeMap<u64, (u64, u64)>,
-    /// Conversations with a history request under way.
-    pub pages: BTreeSet<u64>,
+    /// Conversations with a history request under way, and its range.
+    pub pages: BTreeMap<u64, (u64, u64)>,
     /// A list page is under way.
     pub is_listing: bool,
     /// Pages of earlier turns count as news, not as progress.
@@ -426,7 +426,9 @@ impl Device {
             }
             Down::Gone { conv, since } => self.told_absent(conv, since),
             Down::History { conv, lo, hi, as_of, rows } => {
-                self.check_fence(1, conv, as_of);
+                if self.page_ended(conv, (lo, hi)) {
+                    self.check_fence(1, conv, as_of);
+                }
                 self.paged(conv, (lo, hi), as_of, &rows);
             }
             Down::List { after, turn, lines, next } => {

@@ -341,12 +341,22 @@ impl Device {
                 continue;
             }
             if let Some((lo, hi)) = conv.gap()
-                && self.live.pages.insert(*id)
+                && !self.live.pages.contains_key(id)
             {
+                self.live.pages.insert(*id, (lo, hi));
                 self.asked[1].insert(*id, self.fences.get(id).copied().unwrap_or(0));
                 out.push(Up::History { conv: *id, lo, hi });
             }
         }
+    }
+
+    /// True if this answers the page that is under way, which ends.
+    pub(super) fn page_ended(&mut self, conv: u64, range: (u64, u64)) -> bool {
+        let is_it = self.live.pages.get(&conv) == Some(&range);
+        if is_it {
+            self.live.pages.remove(&conv);
+        }
+        is_it
     }
 
     pub(super) fn paged(
@@ -356,7 +366,6 @@ impl Device {
         as_of: u64,
         rows: &[Arc<Message>],
     ) {
-        self.live.pages.remove(&conv);
         let user = self.user;
         let held = self.conv(conv);
         for row in rows {
@@ -437,8 +446,8 @@ impl Device {
             Up::Diff { conv, since } => {
                 self.pull_ended(*conv, *since);
             }
-            Up::History { conv, .. } => {
-                self.live.pages.remove(conv);
+            Up::History { conv, lo, hi } => {
+                self.page_ended(*conv, (*lo, *hi));
             }
             Up::List { turn, .. } if *turn == self.live.list_turn => self.live.is_listing = false,
             _ => {}
