@@ -64,7 +64,7 @@ const BUGS: Step = Step {
     env: &[],
 };
 
-/// The simulator with planted bugs, optimised: it plays the first seeds of both worlds, hunts eight of its bugs, drawn from
+/// The simulator with planted bugs, optimised: it plays fresh seeds of both worlds and hunts eight of its bugs, both drawn from
 /// the commit, and fails at the canary.
 const SIMULATOR: Step = Step {
     name: "simulator",

@@ -69,12 +69,12 @@ enum What {
         #[arg(long)]
         table: bool,
     },
-    /// What the gate plays: the first seeds of both worlds and eight planted bugs, drawn from the commit; then the canary.
+    /// What the gate plays: fresh seeds of both worlds and eight planted bugs, drawn from the commit; then the canary.
     Gate {
         /// The commit, as git names it.
         #[arg(long)]
         commit: String,
-        /// How many seeds.
+        /// How many fresh seeds.
         #[arg(long, default_value_t = 300)]
         seeds: u64,
     },
@@ -82,6 +82,10 @@ enum What {
 
 /// Seeds of the whole house that the gate plays.
 const WHOLE_SEEDS: u64 = 100;
+/// The first seeds of the other world, played always.
+const KNOWN: u64 = 100;
+/// Fresh seeds lie above it.
+const FRESH_FROM: u64 = 1_000_000_000;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -89,14 +93,14 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let is_good = match arguments.what {
         What::Run { seeds, without } => match range(&seeds) {
-            Some((from, to)) => run((from, to), &without, ""),
+            Some((from, to)) => run(from..=to, &without, ""),
             None => {
                 println!("seeds are given as FROM..TO");
                 false
             }
         },
         What::Whole { seeds, histories } => match range(&seeds) {
-            Some(range) => whole(range, histories.as_deref()),
+            Some((from, to)) => whole(from..=to, histories.as_deref()),
             None => {
                 println!("seeds are given as FROM..TO");
                 false
@@ -125,10 +129,10 @@ fn play(seed: u64, without: &[String]) -> Report {
 }
 
 /// Plays seeds; with a commit the first three that fail are minimised.
-fn run((from, to): (u64, u64), without: &[String], commit: &str) -> bool {
+fn run(seeds: impl Iterator<Item = u64>, without: &[String], commit: &str) -> bool {
     let mut sum = Figures::default();
     let (mut passed, mut failed) = (0, Vec::new());
-    for seed in from..=to {
+    for seed in seeds {
         let report = play(seed, without);
         sum.add(&report.figures);
         if let Some(first) = report.violations.first() {
@@ -149,11 +153,11 @@ fn run((from, to): (u64, u64), without: &[String], commit: &str) -> bool {
     failed.is_empty() && (commit.is_empty() || is_covered)
 }
 
-fn whole((from, to): (u64, u64), histories: Option<&std::path::Path>) -> bool {
+fn whole(seeds: impl Iterator<Item = u64>, histories: Option<&std::path::Path>) -> bool {
     let mut sum = tenon_sim::whole::WholeFigures::default();
     let mut judged: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
     let (mut passed, mut failed) = (0, 0);
-    for seed in from..=to {
+    for seed in seeds {
         let report = tenon_sim::whole::run(seed);
         sum.add(&report.figures);
         for one in &report.judged {
@@ -266,14 +270,18 @@ fn bugs(rotate: Option<u64>, only: Option<&str>, table: bool) -> bool {
     failed == 0 && is_reported
 }
 
-/// The first seeds of both worlds, and a group of bugs that follows from the name of the commit. Seeds that nobody has seen
-/// belong to the night: a gate that is red for another reason than the change tells nothing about the change.
+/// Seeds that nobody has seen, of both worlds, and a group of bugs: both follow from the name of the commit. The first seeds
+/// are played as well, so that every fault is met whatever is drawn.
 fn gate(commit: &str, seeds: u64) -> bool {
     let hash = blake3::hash(commit.as_bytes());
     let draw = hash.as_bytes()[..8].iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-    println!("commit {commit}: seeds 1..{seeds}, of the whole house 1..{WHOLE_SEEDS}");
-    let holds = run((1, seeds), &[], commit);
-    let whole_holds = whole((1, WHOLE_SEEDS), None);
+    let fresh = FRESH_FROM + draw % FRESH_FROM;
+    let (end, whole_end) = (fresh + seeds - 1, fresh + WHOLE_SEEDS - 1);
+    println!(
+        "commit {commit}: seeds 1..{KNOWN} and {fresh}..{end}, of the whole house {fresh}..{whole_end}"
+    );
+    let holds = run((1..=KNOWN).chain(fresh..=end), &[], commit);
+    let whole_holds = whole(fresh..=whole_end, None);
     bugs(Some(draw), None, false) && holds && whole_holds
 }
 
